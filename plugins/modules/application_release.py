@@ -31,11 +31,26 @@ options:
     description:
       - The application's files on the host, a C(.tar.gz).
       - It is read only when the release is not there yet.
+      - Without it the application is already there, with its virtual environment, in C(current).
     type: path
-    required: true
   checksum:
     description:
       - The SHA-256 of O(archive). It identifies the release and the archive must match it.
+    type: str
+  environment:
+    description:
+      - Environment variables of the application, secrets included. They are never shown.
+      - Kept in C(environment.json) below O(directory), which only root and O(group) can read.
+    type: dict
+    default: {}
+  entry:
+    description:
+      - Text of C(entry.wsgi) below O(directory), the script that mod_wsgi runs.
+    type: str
+    required: true
+  group:
+    description:
+      - Group of the application's user.
     type: str
     required: true
   requirements:
@@ -87,6 +102,9 @@ EXAMPLES = r"""
     directory: /srv/shop
     archive: /var/cache/shop.tar.gz
     checksum: "{{ archive.stat.checksum }}"
+    group: shop
+    entry: "{{ lookup('ansible.builtin.template', 'entry.wsgi.j2') }}"
+    environment: {SECRET_KEY: "{{ vault_secret_key }}"}
   register: shop
 # shop.path: /srv/shop/releases/5f70bf18a086-3f9a1c, shop.venv: /srv/shop/releases/5f70bf18a086-3f9a1c/venv
 """
@@ -118,6 +136,12 @@ removed:
   elements: str
   returned: always
   sample: []
+files:
+  description: Which of C(environment.json) and C(entry.wsgi) changed.
+  type: list
+  elements: str
+  returned: always
+  sample: [environment.json]
 """
 
 import contextlib
@@ -128,7 +152,7 @@ import shutil
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.evenkeel.wsgi.plugins.module_utils import _release
+from ansible_collections.evenkeel.wsgi.plugins.module_utils import _entry, _release
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._files import link_atomically
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._release import ReleaseError
 
@@ -240,7 +264,30 @@ def alone(releases: str) -> t.Iterator[None]:
 
 def release(module: AnsibleModule) -> dict[str, t.Any]:
     """Do what the module is for and return its results."""
-    directory, keep = module.params["directory"].rstrip("/"), module.params["keep"]
+    directory = module.params["directory"].rstrip("/")
+    result = release_archive(module, directory) if module.params["archive"] else release_in_place(module, directory)
+    files = _entry.reconcile(
+        directory,
+        environment=module.params["environment"],
+        entry=module.params["entry"],
+        group=module.params["group"],
+        check_mode=module.check_mode,
+    )
+    return {**result, "files": files, "changed": result["changed"] or bool(files)}
+
+
+def release_in_place(module: AnsibleModule, directory: str) -> dict[str, t.Any]:
+    """Take what somebody else put into `current`."""
+    path = os.path.realpath(os.path.join(directory, "current"))
+    venv = os.path.join(path, _release.VENV)
+    if not os.path.isfile(os.path.join(venv, "pyvenv.cfg")) and not module.check_mode:
+        raise ReleaseError(f"{directory}/current holds no virtual environment {_release.VENV}/: make one there, or give an archive")
+    return {"changed": False, "release": os.path.basename(path), "path": path, "venv": venv, "previous": "", "removed": []}
+
+
+def release_archive(module: AnsibleModule, directory: str) -> dict[str, t.Any]:
+    """Build the archive's release when it is not there and make it current."""
+    keep = module.params["keep"]
     if keep < 1:
         raise ReleaseError(f"keep={keep}: the current release always stays, write 1 or more")
     facts = {name: module.params[name] for name in ("checksum", "python", "requirements")}
@@ -292,16 +339,22 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "directory": {"type": "path", "required": True},
-            "archive": {"type": "path", "required": True},
-            "checksum": {"type": "str", "required": True},
+            "archive": {"type": "path"},
+            "checksum": {"type": "str"},
+            "environment": {"type": "dict", "default": {}, "no_log": True},
+            "entry": {"type": "str", "required": True},
+            "group": {"type": "str", "required": True},
             "requirements": {"type": "str", "default": "requirements.txt"},
             "python": {"type": "path", "default": "/usr/bin/python3"},
             "keep": {"type": "int", "default": 3},
         },
+        required_together=[("archive", "checksum")],
         supports_check_mode=True,
     )
     try:
         result = release(module)
+    except KeyError:
+        module.fail_json(msg=f"group={module.params['group']} does not exist on this host: make the application's user first")
     except (ReleaseError, OSError) as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(**result)
