@@ -39,8 +39,13 @@ options:
     type: str
   environment:
     description:
-      - Environment variables of the application, secrets included. They are never shown.
+      - Environment variables of the application.
       - Kept in C(environment.json) below O(directory), which only root and O(group) can read.
+    type: dict
+    default: {}
+  secrets:
+    description:
+      - Like O(environment), for values that no log and no diff may show.
     type: dict
     default: {}
   entry:
@@ -104,7 +109,7 @@ EXAMPLES = r"""
     checksum: "{{ archive.stat.checksum }}"
     group: shop
     entry: "{{ lookup('ansible.builtin.template', 'entry.wsgi.j2') }}"
-    environment: {SECRET_KEY: "{{ vault_secret_key }}"}
+    secrets: {SECRET_KEY: "{{ vault_secret_key }}"}
   register: shop
 # shop.path: /srv/shop/releases/5f70bf18a086-3f9a1c, shop.venv: /srv/shop/releases/5f70bf18a086-3f9a1c/venv
 """
@@ -268,7 +273,7 @@ def release(module: AnsibleModule) -> dict[str, t.Any]:
     result = release_archive(module, directory) if module.params["archive"] else release_in_place(module, directory)
     files = _entry.reconcile(
         directory,
-        environment=module.params["environment"],
+        environment={**module.params["environment"], **module.params["secrets"]},
         entry=module.params["entry"],
         group=module.params["group"],
         check_mode=module.check_mode,
@@ -341,7 +346,8 @@ def main() -> None:
             "directory": {"type": "path", "required": True},
             "archive": {"type": "path"},
             "checksum": {"type": "str"},
-            "environment": {"type": "dict", "default": {}, "no_log": True},
+            "environment": {"type": "dict", "default": {}},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
             "entry": {"type": "str", "required": True},
             "group": {"type": "str", "required": True},
             "requirements": {"type": "str", "default": "requirements.txt"},
