@@ -36,7 +36,7 @@ DEMAND_KEYS = (
 )  # fmt: skip
 APPLICATION_KEYS = DEMAND_KEYS + (
     "name", "server_name", "server_aliases", "user", "group", "directory", "archive", "requirements", "wsgi_script",
-    "environment", "secrets", "static", "mount_point", "slow_routes",
+    "environment", "secrets", "static", "mount_point", "slow_routes", "health_path", "python",
 )  # fmt: skip
 ROUTE_KEYS = DEMAND_KEYS + ("name", "path")
 CELERY_KEYS = (
