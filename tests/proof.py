@@ -48,6 +48,7 @@ class Scene:
         self.web_address = self._inspect(self.web, "IPAddress")
         self.edge_address = self._inspect(self.edge, "IPAddress")
         self.own_address = self._inspect(self.web, "Gateway")  # what the host sees of us
+        self.name = self.host.check_output("hostname")
 
     @staticmethod
     def _inspect(container: str, key: str) -> str:
@@ -58,7 +59,7 @@ class Scene:
     def get(self, path: str, *, address: str = "", headers: t.Mapping[str, str] | None = None) -> tuple[int, str]:
         """GET from this machine, straight to the web host unless another address is given."""
         request = urllib.request.Request(
-            f"http://{address or self.web_address}{path}", headers={"Host": APPLICATION, **(headers or {})}
+            f"http://{address or self.web_address}{path}", headers={"Host": APPLICATION, "X-Testbed-Host": self.name, **(headers or {})}
         )
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:

@@ -68,28 +68,40 @@ def main_process(pid):
 # --- what it says ----------------------------------------------------------------------------------------------------------------
 
 
+def size(path):
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def error_logs(layout, settings):
+    """The distribution's error log and the one that the configuration names, if that is a file."""
+    named = settings.get("ErrorLog", "")
+    if not named or named.startswith(("|", "syslog")):
+        return {layout.error_log}
+    return {layout.error_log, os.path.join(layout.server_root, named)}
+
+
 class Words:
     """What the service and its error log say from now on."""
 
-    def __init__(self, layout):
+    def __init__(self, layout, settings=None):
         self.layout = layout
         self.since = time.time()
-        self.offset = self.size()
-
-    def size(self):
-        try:
-            return os.stat(self.layout.error_log).st_size
-        except OSError:
-            return 0
+        self.offsets = {path: size(path) for path in error_logs(layout, settings or {})}
 
     def log(self):
-        """New lines of the error log."""
-        try:
-            with open(self.layout.error_log, encoding="utf-8", errors="replace") as handle:
-                handle.seek(self.offset if self.size() >= self.offset else 0)
-                return handle.read(200000)
-        except OSError:
-            return ""
+        """New lines of the error logs."""
+        text = ""
+        for path, offset in self.offsets.items():
+            try:
+                with open(path, encoding="utf-8", errors="replace") as handle:
+                    handle.seek(offset if size(path) >= offset else 0)
+                    text += handle.read(200000)
+            except OSError:
+                pass
+        return text
 
     def journal(self):
         """New lines of the unit's journal."""
