@@ -91,7 +91,10 @@ background() {
     local log=$1
     shift
     set -m
-    ("$@") >"$log" 2>&1 </dev/null &
+    (
+        export NO_COLOR=1 ANSIBLE_NOCOLOR=1 PY_COLORS=0
+        "$@"
+    ) >"$log" 2>&1 </dev/null &
     JOB=$!
     set +m +e
     wait "$JOB"
@@ -145,8 +148,10 @@ toolchain() {
 
 # need toolchain | need docker: what the calling script cannot do without; quick when it is there.
 need() {
-    [[ -n ${EVENKEEL_BOOTSTRAPPED:-} ]] || "$ROOT/script/bootstrap" "$@"
-    export EVENKEEL_BOOTSTRAPPED=1
+    if [[ ${EVENKEEL_BOOTSTRAPPED:-} != "$ROOT docker" && ${EVENKEEL_BOOTSTRAPPED:-} != "$ROOT $1" ]]; then
+        "$ROOT/script/bootstrap" "$1"
+        export EVENKEEL_BOOTSTRAPPED="$ROOT $1"
+    fi
     VENV=$(toolchain)
     export VENV PATH="$VENV/bin:$PATH"
 }

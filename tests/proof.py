@@ -48,6 +48,7 @@ class Scene:
         self.web_address = self._inspect(self.web, "IPAddress")
         self.edge_address = self._inspect(self.edge, "IPAddress")
         self.own_address = self._inspect(self.web, "Gateway")  # what the host sees of us
+        self.name = self.host.check_output("hostname")
 
     @staticmethod
     def _inspect(container: str, key: str) -> str:
@@ -58,7 +59,7 @@ class Scene:
     def get(self, path: str, *, address: str = "", headers: t.Mapping[str, str] | None = None) -> tuple[int, str]:
         """GET from this machine, straight to the web host unless another address is given."""
         request = urllib.request.Request(
-            f"http://{address or self.web_address}{path}", headers={"Host": APPLICATION, **(headers or {})}
+            f"http://{address or self.web_address}{path}", headers={"Host": APPLICATION, "X-Testbed-Host": self.name, **(headers or {})}
         )
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
@@ -132,11 +133,15 @@ def running_numbers_are_the_plan(scene: Scene) -> tuple[t.Any, t.Any]:
 
 
 def running_daemons_are_the_plan(scene: Scene) -> tuple[t.Any, t.Any]:
-    """Every daemon group runs as many processes as planned, under the application's own user."""
+    """Every daemon group runs as many processes as planned, under the application's own user.
+
+    mod_wsgi writes the group's name over argv[0] and has only that much room.
+    """
+    room = len("/usr/sbin/apache2")
     listing = scene.host.check_output("ps -eo user:32,args").splitlines()
     observed = {}
     for name in scene.plan["groups"]:
-        users = [line.split()[0] for line in listing if f"(wsgi:{name})" in line]
+        users = [line.split()[0] for line in listing if line.split()[1] == f"(wsgi:{name})"[:room]]
         observed[name] = (len(users), sorted(set(users)))
     wanted = {
         name: (group["options"].get("processes", {"value": 1})["value"], ["shop"]) for name, group in scene.plan["groups"].items()

@@ -148,9 +148,9 @@ def trusted_proxies(hops: t.Any, header: str = "X-Forwarded-For", client_network
         )
     except ProxyError as exc:
         listed = "".join(f"\n- {reason}" for reason in exc.reasons)
-        raise AnsibleFilterError(f"evenkeel.wsgi.trusted_proxies: these proxies must not be trusted:{listed}") from exc
+        raise AnsibleFilterError(f"evenkeel.wsgi.trusted_proxies: these proxies must not be trusted:{listed}") from None
     except (TypeError, ValueError) as exc:
-        raise AnsibleFilterError(f"evenkeel.wsgi.trusted_proxies: {exc}") from exc
+        raise AnsibleFilterError(f"evenkeel.wsgi.trusted_proxies: {exc}") from None
     return trust.as_dict()
 
 
@@ -167,7 +167,7 @@ def waiver(item: t.Any) -> Waiver:
     try:
         expires = datetime.date.fromisoformat(checked.pop("expires"))
     except ValueError as exc:
-        raise ValueError(f"an exception's expires is a date like 2027-01-31: {exc}") from exc
+        raise ValueError(f"an exception's expires is a date like 2027-01-31: {exc}") from None
     return Waiver(expires=expires, **checked)
 
 

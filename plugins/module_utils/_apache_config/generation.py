@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import re
@@ -132,6 +133,18 @@ def target(number, owners, status_address, module_lines, disable_also=()):
         for name, text in parts["drop_ins"].items():
             drop_ins["evenkeel-%s-%s.conf" % (owner, stem(name))] = text
     return Target(number, owners, files, frozenset(disable | set(disable_also)), mpm, drop_ins, status_address)
+
+
+def checked_address(text):
+    """A status address: of the loopback, because what it says is nobody else's business."""
+    host, _colon, port = text.rpartition(":")
+    try:
+        inside = ipaddress.ip_address(host.strip("[]")).is_loopback and 0 < int(port) < 65536
+    except ValueError:
+        inside = False
+    if not inside:
+        raise RequestError("status_address %s: write an address of the loopback and a port, like 127.0.0.1:8090 or [::1]:8090" % text)
+    return text
 
 
 def stem(name):

@@ -7,10 +7,15 @@
 from __future__ import annotations
 
 import http.client
+import re
 import time
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config import configtest, files, generation, proof, service, store
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.errors import ApacheConfigError, ProofFailed
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.errors import ApacheConfigError, ProofFailed, TestFailed
+
+
+# What a service says when nothing is wrong.
+ORDINARY = re.compile(r"AH00094|AH00489|AH0049[0-4]|^(Starting|Started|Stopping|Stopped|Reloading|Reloaded) |Deactivated successfully|Consumed ")
 
 
 class Switch:
@@ -50,18 +55,21 @@ class Switch:
     def values(self):
         """The running values, None while there are none."""
         try:
-            values = proof.running_values(self.wanted.status_address)
+            values = proof.running_values(self.wanted.status_address, number(self.wanted.settings.get("MaxRequestWorkers")))
         except (OSError, http.client.HTTPException, ProofFailed):
             return None
         # sticky since the last start, and a change of it always restarts; a reload that would change it says AH00501
-        limit = self.wanted.settings.get("ServerLimit")
-        values["ServerLimit"] = int(limit) if limit else None
+        values["ServerLimit"] = number(self.wanted.settings.get("ServerLimit"))
         values["generation"] = self.wanted.number
         return values
 
     def prepare(self, wanted, tried, missing):
         """Choose the action; refuse what cannot work."""
         self.wanted, self.off_first = wanted, tried.get("off_first", False)
+        planned = {name: number(wanted.settings.get(name)) for name in proof.EXPECTED}
+        wrong = proof.contradictions(self.request.expect, planned) if wanted.settings else []
+        if wrong:
+            raise TestFailed("the configuration contradicts expect: %s" % "; ".join(wrong))
         self.action, self.reasons = self.choose(wanted, tried, missing)
         if self.action in ("start", "restart", "reload") and wanted.settings:
             taken = service.taken_ports([configtest.address(place) for place in wanted.settings["Listen"]], self.unit["MainPID"])
@@ -111,13 +119,15 @@ class Switch:
         store.write_pending(self.layout, {
             "from": started_from, "to": self.wanted.number, "restart": self.action == "restart",
             "main": service.main_process(self.unit["MainPID"])})
-        words = service.Words(self.layout)
+        words = service.Words(self.layout, self.wanted.settings)
         try:
             store.switch(self.layout, self.wanted, self.off_first)
             self.perform(self.action)
             running = self.prove(words)
         except (ApacheConfigError, OSError) as exc:
             raise self.back(exc, words) from exc
+        if running:
+            store.mark_proven(self.layout, self.wanted)
         files.remove(self.layout.pending)
         return running
 
@@ -163,7 +173,7 @@ class Switch:
             fatal = configtest.fatal_warnings(configtest.messages(words.log()))
             left = "Apache runs other values than it was given: %s" % "; ".join(fatal) if fatal else None
         for probe in self.request.probes if left is None else ():
-            left = left or proof.wait_until(lambda probe=probe: proof.failing_probe(probe), deadline, give_up, 0.2)
+            left = left or proof.wait_until(lambda probe=probe: proof.failing_probe(probe, max(1.0, deadline - time.monotonic())), deadline, give_up, 0.2)
         if left:
             raise ProofFailed(left)
         return found
@@ -174,7 +184,7 @@ class Switch:
         """Return to what was proven before; the error to raise, with what Apache said and how the return went."""
         details = {"journal": configtest.messages(words.journal())[-20:], "error_log": configtest.messages(words.log())[-20:],
                    "failed_generation": self.wanted.number, "generation": self.proven.number if self.proven else None}
-        said = [line for line in details["journal"] + details["error_log"] if "AH00094" not in line and "AH00489" not in line]
+        said = [line for line in details["journal"] + details["error_log"] if not ORDINARY.search(line)]
         message = "generation %s failed: %s" % (self.wanted.number, getattr(failure, "message", failure))
         if said:
             message += "\nApache says: %s" % "\n".join(said[-8:])
@@ -218,6 +228,10 @@ class Switch:
         files.remove(self.layout.pending)
         what = "generation %s" % self.wanted.number if self.wanted.number is not None else "the configuration found"
         return "Switched back to %s (%s)%s." % (what, self.action, ", which serves" if should_run else "")
+
+
+def number(text):
+    return int(text) if text and str(text).isdigit() else None
 
 
 class PlainRequest:

@@ -39,6 +39,7 @@ class Request:
 
 def execute(request, layout):
     """Do it; returns the module's result, raises ApacheConfigError."""
+    generation.checked_address(request.status_address)
     if not os.path.exists(layout.binary):
         return without_apache(request, layout)
     with locked(layout):
@@ -111,9 +112,11 @@ class Job:
             idle = switch.nothing_to_do()
             if idle is not None:
                 if not self.request.check_mode:
+                    if idle:
+                        store.mark_proven(self.layout, wanted)
                     store.prune(self.layout, self.request.keep, {self.pointed})
                 return self.result(False, wanted, "none", idle, [])
-        tried = self.test(wanted)
+        tried = self.test(wanted, switch.active)
         if tried.get("settings"):
             wanted = replace(wanted, settings=tried["settings"])
         switch.prepare(wanted, tried, missing)
@@ -154,7 +157,7 @@ class Job:
     def former(self):
         """An earlier generation, as it lies on disk."""
         known = store.numbers(self.layout)
-        earlier = [number for number in known if number < (self.pointed or 0)]
+        earlier = [number for number in known if number < (self.pointed or 0) and store.is_proven(self.layout, number)]
         number = self.request.generation if self.request.generation is not None else max(earlier, default=None)
         if number is None or number not in known:
             raise RequestError("there is no %s; there are: %s" % (
@@ -166,9 +169,9 @@ class Job:
 
     # --- whether it works ---
 
-    def test(self, wanted):
+    def test(self, wanted, active):
         """Test and rehearse the wanted state; a failure in check mode may be the fault of what check mode left out."""
-        start = self.request.state != "removed" or self.request.service_state == "started"
+        start = wanted.number is not None or active
         try:
             tried = rehearsal.try_state(self.layout, wanted, start, self.request.timeout)
             if tried["gaps"]:

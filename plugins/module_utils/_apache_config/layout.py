@@ -28,9 +28,9 @@ class Layout:
     service: str = "apache2"
     modules_dir: str = "/usr/lib/apache2/modules"
     envvars: str = "/etc/apache2/envvars"
-    log_dir: str = "/var/log/apache2"
     error_log: str = "/var/log/apache2/error.log"
     run_dir: str = "/run/apache2"
+    pid_file: str = "/run/apache2/apache2.pid"
     unit_dir: str = "/etc/systemd/system"
     lock: str = "/run/evenkeel-apache_config.lock"
 

@@ -148,8 +148,8 @@ def tree(top, contents):
     entries, device = [], os.stat(top).st_dev
     for folder, folders, names in os.walk(top):
         status = os.lstat(folder)
-        if status.st_dev != device and folder != top:
-            folders[:] = []  # a mount point: keep it as an empty directory
+        if status.st_dev != device and not contents:
+            folders[:] = []  # a mount of its own: keep it as an empty directory
         entries.append((os.path.relpath(folder, top), status, None))
         links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
         for name in (links + names) if contents else []:

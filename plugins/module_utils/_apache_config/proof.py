@@ -61,24 +61,29 @@ def running_generation(address, timeout=2.0):
     return int(match.group(1)) if match else None
 
 
-def running_values(address, timeout=5.0):
-    """What mod_status says of the running server.
+def running_values(address, configured=None, timeout=5.0):
+    """What mod_status says of the running server; ``configured`` is the MaxRequestWorkers of the generation that it runs.
 
-    ``MaxRequestWorkers`` is the length of the scoreboard that mod_status prints (it prints what may run, not what was allocated:
-    seen on 2.4.71 for ThreadsPerChild 10 and 20 in ServerLimit 10); ``ThreadsPerChild`` is the number of workers per process that is
-    not stopping, None while that is not a whole number (processes are starting).
+    ``ThreadsPerChild`` is the number of workers per process that is not stopping, None while that is not a whole number (processes are
+    starting). ``MaxRequestWorkers`` is the length of the scoreboard that mod_status prints: the workers that may run. Only while the
+    last of its processes is in use it can be longer, because a reload may have put new processes behind the old ones (seen on 2.4.71:
+    120 after a reload from 120 to 60); then the configured value stands, which the scoreboard must be able to hold.
     """
     status, body = get("http://%s/server-status?auto" % address, "localhost", timeout)
     if status != 200:
         raise ProofFailed("the status page answers %d" % status)
     fields = dict(line.split(": ", 1) for line in body.splitlines() if ": " in line)
-    values = {"MPM": fields.get("ServerMPM"), "MaxRequestWorkers": len(fields.get("Scoreboard", "")), "ThreadsPerChild": None}
+    scoreboard = fields.get("Scoreboard", "")
+    values = {"MPM": fields.get("ServerMPM"), "MaxRequestWorkers": len(scoreboard), "ThreadsPerChild": None}
     if "Processes" in fields:
         processes = int(fields["Processes"]) - int(fields.get("Stopping", 0))
         workers = int(fields["BusyWorkers"]) + int(fields["IdleWorkers"])
         values["processes"] = processes
         if processes > 0 and workers % processes == 0:
-            values["ThreadsPerChild"] = workers // processes
+            threads = values["ThreadsPerChild"] = workers // processes
+            last_in_use = scoreboard[-threads:].strip(".") if threads else ""
+            if configured is not None and configured < len(scoreboard) and last_in_use:
+                values["MaxRequestWorkers"] = configured
     return values
 
 
@@ -100,11 +105,11 @@ def wait_until(what, deadline, give_up=None, pause=0.05):
         pause = min(pause * 1.5, 0.5)
 
 
-def failing_probe(probe):
+def failing_probe(probe, timeout):
     """Why a probe does not hold, None if it does."""
     name = "%s%s" % (probe["url"], " (Host: %s)" % probe["host"] if probe.get("host") else "")
     try:
-        status, body = get(probe["url"], probe.get("host"), 30.0)
+        status, body = get(probe["url"], probe.get("host"), timeout)
     except (OSError, http.client.HTTPException) as exc:
         return "probe %s: %s" % (name, exc or type(exc).__name__)
     wanted = probe.get("status") or [200]

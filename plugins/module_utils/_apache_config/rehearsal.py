@@ -18,7 +18,7 @@ import shlex
 import subprocess
 import time
 
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config import configtest, files, namespace, proof, store
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config import configtest, files, namespace, proof, service, store
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.errors import TestFailed
 
 NEEDS_NETWORK = ("Name or service not known", "Temporary failure in name resolution", "Could not resolve host name")
@@ -135,7 +135,8 @@ def rehearse(layout, state, env, learnt, timeout, addresses):
 
     left = proof.wait_until(lambda: None if process.poll() is not None else complaint(), time.monotonic() + timeout)
     left = left or complaint()
-    lines = configtest.messages((files.read_text(output) or "") + (files.read_text(layout.error_log) or ""))
+    lines = configtest.messages("\n".join(
+        files.read_text(path) or "" for path in [output, *sorted(service.error_logs(layout, learnt["settings"]))]))
     if left:
         if any(needle in line for needle in NEEDS_NETWORK for line in lines):
             learnt["why_not_started"] = "the configuration needs name resolution: %s" % lines[0]

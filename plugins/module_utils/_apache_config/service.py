@@ -36,9 +36,20 @@ def show(layout):
     if code:
         raise ApacheConfigError("systemctl show %s failed: %s" % (layout.service, text.strip()))
     state = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-    state["MainPID"] = int(state.get("MainPID") or 0)
+    # The unit of the distribution names no PIDFile, and with a piped log systemd cannot guess which process is the main one.
+    state["MainPID"] = int(state.get("MainPID") or 0) or (recorded_pid(layout) if is_active(state) else 0)
     state["NeedDaemonReload"] = state.get("NeedDaemonReload") == "yes"
     return state
+
+
+def recorded_pid(layout):
+    """What Apache's own pid file says, 0 unless that process is Apache."""
+    try:
+        with open(layout.pid_file, encoding="ascii") as handle:
+            pid = int(handle.read())
+        return pid if os.readlink("/proc/%d/exe" % pid) == os.path.realpath(layout.binary) else 0
+    except (OSError, ValueError):
+        return 0
 
 
 def is_active(state):
@@ -68,28 +79,40 @@ def main_process(pid):
 # --- what it says ----------------------------------------------------------------------------------------------------------------
 
 
+def size(path):
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def error_logs(layout, settings):
+    """The distribution's error log and the one that the configuration names, if that is a file."""
+    named = settings.get("ErrorLog", "")
+    if not named or named.startswith(("|", "syslog")):
+        return {layout.error_log}
+    return {layout.error_log, os.path.join(layout.server_root, named)}
+
+
 class Words:
     """What the service and its error log say from now on."""
 
-    def __init__(self, layout):
+    def __init__(self, layout, settings=None):
         self.layout = layout
         self.since = time.time()
-        self.offset = self.size()
-
-    def size(self):
-        try:
-            return os.stat(self.layout.error_log).st_size
-        except OSError:
-            return 0
+        self.offsets = {path: size(path) for path in error_logs(layout, settings or {})}
 
     def log(self):
-        """New lines of the error log."""
-        try:
-            with open(self.layout.error_log, encoding="utf-8", errors="replace") as handle:
-                handle.seek(self.offset if self.size() >= self.offset else 0)
-                return handle.read(200000)
-        except OSError:
-            return ""
+        """New lines of the error logs."""
+        text = ""
+        for path, offset in self.offsets.items():
+            try:
+                with open(path, encoding="utf-8", errors="replace") as handle:
+                    handle.seek(offset if size(path) >= offset else 0)
+                    text += handle.read(200000)
+            except OSError:
+                pass
+        return text
 
     def journal(self):
         """New lines of the unit's journal."""

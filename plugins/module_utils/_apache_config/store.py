@@ -16,6 +16,9 @@ from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.error
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.layout import OWN_CONF
 
 
+PROVEN = "proven"  # an empty file in a generation
+
+
 def numbers(layout):
     """Numbers of the complete generations on disk, ascending."""
     entries = os.listdir(layout.generations) if os.path.isdir(layout.generations) else []
@@ -63,10 +66,22 @@ def write_generation(layout, state):
     files.sync_dir(layout.generations)
 
 
+def mark_proven(layout, state):
+    if state.number is not None and not is_proven(layout, state.number):
+        files.replace(os.path.join(layout.generation(state.number), PROVEN), "", 0o644)
+
+
+def is_proven(layout, number):
+    """Whether a server once ran this generation and did what it should."""
+    return os.path.exists(os.path.join(layout.generation(number), PROVEN))
+
+
 def prune(layout, keep, needed):
-    """Remove the oldest generations but for the last ``keep`` and those that are needed, and what a killed run left behind."""
-    for number in numbers(layout)[: -keep or None]:
-        if number not in needed:
+    """Keep the last ``keep`` proven generations and those that are needed; remove the others and what a killed run left behind."""
+    known = numbers(layout)
+    kept = [number for number in known if is_proven(layout, number)][-keep:] if keep > 0 else []
+    for number in known:
+        if number not in needed and number not in kept:
             files.remove_tree(layout.generation(number))
     for folder in (layout.generations, layout.directory):
         for entry in os.listdir(folder) if os.path.isdir(folder) else []:

@@ -63,20 +63,21 @@ def malformed_waiver(waiver: Waiver, today: datetime.date) -> t.Iterator[Reason]
 def too_wide(members: t.Sequence[Member]) -> t.Iterator[Reason]:
     """Judge networks as they join up, so that cutting a refused network into pieces does not get it accepted."""
     for (kind, version), limit in WIDEST.items():
-        networks = [m.network for m in members if (m.hop.kind, m.network.version) == (kind, version)]
-        advice = f"the proxy's own subnets, /{limit} or narrower (or an exception with reason, owner and expiry)"
-        for whole in join(networks):
-            parts = [network for network in networks if covers(whole, network)]
-            wide = [network for network in parts if 0 < network.prefixlen < limit]
+        alike = [m for m in members if (m.hop.kind, m.network.version) == (kind, version)]
+        advice = f"the proxy's own subnets, /{limit} or narrower"
+        lift = f"{advice} (or an exception with reason, owner and expiry)"
+        for whole in join([m.network for m in alike]):
+            parts = [m for m in alike if covers(whole, m.network)]
+            wide = [m for m in parts if 0 < m.network.prefixlen < limit]
             if not whole.prefixlen:
-                yield Reason("everything", enumerate_some(parts), "this trusts every address there is: anybody could"
-                             " choose the address that you log and allow", f"the proxy's own subnets, /{limit} or narrower")
+                yield Reason("everything", enumerate_some(parts), f"{hops_of(parts)}: this trusts every address there is,"
+                             " so anybody could choose the address that you log and allow", advice)
             elif not wide and whole.prefixlen < limit:
-                yield Reason("too-wide", str(whole), f"{enumerate_some(parts)} join up to it, and it is wider than"
-                             f" /{limit}, the limit for {kind} networks", advice)
-            for network in wide:
-                yield Reason("too-wide", str(network), f"wider than /{limit}, the limit for {kind} networks:"
-                             " others than your proxies have addresses in it", advice)
+                yield Reason("too-wide", str(whole), f"{hops_of(parts)}: {enumerate_some(parts)} join up to it, and it is"
+                             f" wider than /{limit}, the limit for {kind} networks", lift)
+            for m in wide:
+                yield Reason("too-wide", str(m.network), f"{hops_of([m])}: it is wider than /{limit}, the limit for {kind}"
+                             " networks, so others than your proxies have addresses in it", lift)
 
 
 def too_much(members: t.Sequence[Member]) -> t.Iterator[Reason]:
@@ -93,14 +94,14 @@ def misplaced(member: Member) -> t.Iterator[Reason]:
     """Judge whether a network lies where its hop's kind says."""
     network, hop, where = str(member.network), member.hop, place(member.network)
     if where == "nowhere":
-        yield Reason("not-a-peer", network, "nobody can connect from it: multicast, reserved or unspecified",
-                     "the network from which the proxy connects")
+        yield Reason("not-a-peer", network, f"{hops_of([member])}: nobody can connect from it (multicast, reserved or"
+                     " unspecified)", "the network from which the proxy connects")
     elif hop.kind == "private" and where != "private":
-        yield Reason("public-range", network, f"hop {hop.name} is private, but this is or reaches into public address"
-                     " space, where others than you have addresses", "the proxy's private subnets, or a hop with kind: public"
-                     " and a provider")
+        yield Reason("public-range", network, f"{hops_of([member])} is private, but this is or reaches into public address"
+                     " space, where others than you have addresses", "the proxy's private subnets, or a hop with"
+                     " kind: public and a provider")
     elif hop.kind == "public" and where != "public":
-        yield Reason("private-range", network, f"hop {hop.name} is public, but this is or reaches into private address"
+        yield Reason("private-range", network, f"{hops_of([member])} is public, but this is or reaches into private address"
                      " space, and RemoteIPTrustedProxy ignores private clients", "a hop with kind: private")
 
 
@@ -109,15 +110,14 @@ def contradictory(left: Member, right: Member) -> t.Iterator[Reason]:
     if not overlap(left.network, right.network):
         return
     inner, outer = (right, left) if covers(left.network, right.network) else (left, right)
-    hops = " and ".join(dict.fromkeys((left.hop.name, right.hop.name)))
     if left.hop.kind != right.hop.kind:
-        yield Reason("internal-and-trusted", str(inner.network), f"both internal and trusted (hops {hops}): Apache would"
-                     " silently use the first", "it in one hop only, private or public")
+        yield Reason("internal-and-trusted", str(inner.network), f"{hops_of([left, right])} make it both internal and trusted:"
+                     " Apache would silently use the first", "it in one hop only, private or public")
     elif left.network == right.network:
-        yield Reason("duplicate", str(inner.network), f"stated twice (hop {hops})", "it once")
+        yield Reason("duplicate", str(inner.network), f"stated twice in {hops_of([left, right])}", "it once")
     else:
-        yield Reason("overlap", str(inner.network), f"{outer.network} holds it already (hop {hops}), so taking one of them"
-                     " out later would change nothing", "one of the two")
+        yield Reason("overlap", str(inner.network), f"{outer.network} in {hops_of([outer])} holds it already, so taking one of"
+                     " them out later would change nothing", "one of the two")
 
 
 def client_inside(client: Network, member: Member) -> t.Iterator[Reason]:
@@ -132,7 +132,13 @@ def join(networks: t.Sequence[Network]) -> list[Network]:
     return t.cast("list[Network]", list(ipaddress.collapse_addresses(t.cast(t.Any, networks))))
 
 
-def enumerate_some(networks: t.Sequence[Network], most: int = 4) -> str:
+def enumerate_some(members: t.Sequence[Member], most: int = 4) -> str:
     """Return the first networks as text, and how many more there are."""
-    more = f" and {len(networks) - most} more" if len(networks) > most else ""
-    return ", ".join(str(network) for network in networks[:most]) + more
+    more = f" and {len(members) - most} more" if len(members) > most else ""
+    return ", ".join(str(member.network) for member in members[:most]) + more
+
+
+def hops_of(members: t.Iterable[Member]) -> str:
+    """Return the names of the hops that declare these networks."""
+    names = list(dict.fromkeys(member.hop.name for member in members))
+    return ("hop " if len(names) == 1 else "hops ") + " and ".join(names)

@@ -9,6 +9,7 @@ import datetime
 import itertools
 import re
 import typing as t
+from dataclasses import replace
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._proxies import rules
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._proxies.model import Hop, ProxyError, Reason, Trust, Waiver
@@ -35,8 +36,9 @@ def decide(hops: t.Sequence[Hop], *, today: datetime.date, header: str = "X-Forw
     for waiver in waivers:
         reasons += rules.malformed_waiver(waiver, today)
 
-    members = [rules.Member(network, hop) for hop in hops for network in _parse_all(hop.networks, reasons)]
-    clients = _parse_all(client_networks, reasons)
+    members = [rules.Member(network, hop) for hop in hops
+               for network in _parse_all(hop.networks, f"hop {hop.name}", reasons)]
+    clients = _parse_all(client_networks, "client_networks", reasons)
 
     lifted = {(waiver.rule, waiver.network) for waiver in waivers if waiver.rule in rules.EXCEPTABLE}
     wide = [reason for rule in (rules.too_wide, rules.too_much) for reason in rule(members)
@@ -57,12 +59,12 @@ def decide(hops: t.Sequence[Hop], *, today: datetime.date, header: str = "X-Forw
                  trusted=tuple(str(member.network) for member in members if member.hop.kind == "public"))
 
 
-def _parse_all(texts: t.Iterable[str], reasons: list[Reason]) -> list[Network]:
-    """Parse texts that hold one or several networks each; add to ``reasons`` why some are refused."""
+def _parse_all(texts: t.Iterable[str], where: str, reasons: list[Reason]) -> list[Network]:
+    """Parse texts that hold one or several networks each; add to ``reasons`` why, and where, some are refused."""
     networks = []
     for word in itertools.chain.from_iterable(text.split() for text in texts):
         try:
             networks.append(parse(word))
         except ProxyError as exc:
-            reasons += exc.reasons
+            reasons += [replace(reason, reason=f"{where}: {reason.reason}") for reason in exc.reasons]
     return networks

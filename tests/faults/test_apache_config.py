@@ -1,0 +1,249 @@
+# Copyright (c) 2026, the evenkeel.wsgi authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an operator meets: after each fault the server answers as before or as intended, starts after a restart, and the next run converges."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from .conftest import KILLS, PROBES, converges, owners, request, still_fine
+
+TLS = "<IfModule !ssl_module>\nLoadModule ssl_module /usr/lib/apache2/modules/mod_ssl.so\n</IfModule>\nListen 8443\n<VirtualHost *:8443>\nServerName tls.test\n" \
+      "SSLEngine on\nSSLCertificateFile /etc/ssl/one.crt\nSSLCertificateKeyFile /etc/ssl/%s.key\n</VirtualHost>\n"
+
+
+def refused(host, wanted, *needles):
+    before = host.generation()
+    result = host.apply(wanted)
+    assert result.get("failed"), result
+    for needle in needles:
+        assert needle in result["msg"], result["msg"]
+    still_fine(host, before)
+    return result
+
+
+# --- refused before anything is live ---------------------------------------------------------------------------------------------
+
+
+def test_syntax_error_names_the_fragment(host):
+    result = refused(host, request(fragments={"bad": "ServerAdmin x\nNonsense On\n"}), "shop-bad.conf:2: Nonsense On")
+    assert result["offender"]["owner"] == "shop" and result["offender"]["fragment"] == "bad"
+
+
+def test_warning_with_exit_code_0_is_a_failure(host):
+    refused(host, request(workers=50, expect={}), "AH00513")
+
+
+def test_port_taken_by_another_process(host):
+    host.sh("systemd-run --unit squatter python3 -m http.server 8085")
+    try:
+        host.get("/", 8085)
+        refused(host, request(fragments={"more": "Listen 8085\n"}), "port 8085", "python3")
+    finally:
+        host.sh("systemctl stop squatter")
+
+
+def test_key_that_does_not_match_its_certificate(host):
+    for name in ("one", "two"):
+        host.sh("openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=%s -days 2 -keyout /etc/ssl/%s.key -out /etc/ssl/%s.crt 2>&1" % ((name,) * 3))
+    refused(host, request(fragments={"tls": TLS % "two"}), "Apache does not start", "AH02565")
+    assert not host.apply(request(fragments={"tls": TLS % "one"})).get("failed")
+    converges(host, request())
+
+
+def test_disk_full(host):
+    before = host.generation()
+    host.sh("cp -a /etc/apache2/evenkeel /tmp/keep && mount -t tmpfs -o size=64k tmpfs /etc/apache2/evenkeel && cp -a /tmp/keep/. /etc/apache2/evenkeel/ && rm -r /tmp/keep")
+    try:
+        host.run("dd if=/dev/zero of=/etc/apache2/evenkeel/ballast bs=4k 2>/dev/null")
+        result = host.apply(request(workers=45))
+        assert result.get("failed") and "No space left on device" in result["msg"], result
+        assert host.generation() == before and host.get()[0] == 200
+        assert host.apply(request())["changed"] is False
+        host.restart_service()
+        assert host.generation() == before
+        for blocks in range(1, 9):  # less and less full: wherever it fails, the server serves
+            host.sh("truncate -s -4k /etc/apache2/evenkeel/ballast")
+            host.run("systemctl reset-failed apache2")
+            result = host.apply(request(workers=45))
+            assert host.get()[0] == 200, (blocks, result)
+            if not result.get("failed"):
+                break
+        assert not result.get("failed"), result
+        converges(host, request())
+        host.sh("rm /etc/apache2/evenkeel/ballast; cp -a /etc/apache2/evenkeel /tmp/keep")
+    finally:
+        host.sh("umount /etc/apache2/evenkeel && cp -a /tmp/keep/. /etc/apache2/evenkeel/ && rm -r /tmp/keep")
+    converges(host, request())
+
+
+# --- found out by the proof, and switched back -----------------------------------------------------------------------------------
+
+
+def test_unknown_daemon_group_is_found_by_the_probe(host):
+    extra = 'WSGIScriptAlias /reports /srv/shop/app.py process-group=nosuch application-group=%{GLOBAL}\n'
+    wanted = request(fragments={"reports": extra}, probes=[*PROBES, {"url": "http://127.0.0.1/reports"}], timeout=4)
+    wanted["owners"]["shop"]["fragments"]["site"] = wanted["owners"]["shop"]["fragments"]["site"].replace("ServerName shop.test", "ServerName shop.test\n" + extra)
+    del wanted["owners"]["shop"]["fragments"]["reports"]
+    result = refused(host, wanted, "probe http://127.0.0.1/reports answers 500", "nosuch", "Switched back")
+    assert result["rolled_back"] is True
+
+
+def test_apache_that_dies_after_the_switch_is_brought_back(host):
+    # its unit cannot start with this; neither the test nor the rehearsal can know
+    refused(host, request(tasks=3, timeout=6), "Switched back")
+
+
+# --- what was found broken -------------------------------------------------------------------------------------------------------
+
+
+def test_a_broken_current_generation_is_repaired(host):
+    number = host.generation().split()[-1]
+    host.sh("echo Nonsense >> /etc/apache2/evenkeel/generations/%s/apache-mpm.conf; systemctl stop apache2" % number)
+    assert host.run("systemctl start apache2")[0] != 0
+    result = host.apply(request())
+    assert result["action"] == "start" and any("could not be started" in text for text in result["warnings"]), result
+    converges(host, request())
+
+
+def test_apache_that_is_down_is_started(host):
+    host.sh("systemctl kill -s KILL apache2; sleep 0.5")
+    result = host.apply(request())
+    assert result["changed"] and result["action"] == "start", result
+    converges(host, request())
+
+
+def test_stopped_stays_stopped(host):
+    host.sh("systemctl stop apache2")
+    result = host.apply(request(workers=45, service_state="stopped"))
+    assert result["changed"] and result["action"] == "none" and result["unit"] == "inactive", result
+    assert host.apply(request(workers=45, service_state="stopped"))["changed"] is False
+    converges(host, request(workers=45))
+
+
+def test_somebody_switched_the_site_on_again(host):
+    host.sh("a2ensite -q 000-default && systemctl reload apache2")
+    result = host.apply(request())
+    assert result["changed"] and result["action"] == "reload", result
+    converges(host, request())
+
+
+# --- interrupted -----------------------------------------------------------------------------------------------------------------
+
+
+def survives(host, wanted):
+    assert host.get()[1].startswith("served by shop")
+    host.restart_service()
+    assert host.get()[1].startswith("served by shop")
+    converges(host, wanted)
+
+
+ONE = request()
+TWO = request(workers=75, servers=5, disable=False, tasks=950)  # other limits, switches, drop-ins: a restart
+THREE = request(workers=45)  # a reload
+
+
+@pytest.mark.parametrize(("place", "wanted"), [("KILL_BEFORE", TWO), ("KILL_AFTER", TWO), ("KILL_BEFORE", THREE), ("KILL_AFTER", THREE)])
+def test_killed_around_the_reload(host, place, wanted):
+    assert host.apply(wanted, **{place: "act"}) is None
+    survives(host, wanted)
+
+
+def test_killed_before_each_change_on_disk(host):
+    converges(host, TWO)
+    count = host.apply(ONE)["changes"]
+    points = sorted(random.Random(count).sample(range(count), min(count, max(1, KILLS // 2))))
+    for number, point in enumerate(points):
+        wanted = TWO if number % 2 == 0 else ONE
+        host.run("systemctl reset-failed apache2")
+        host.apply(wanted, KILL_AT=point)
+        survives(host, wanted)
+
+
+def test_killed_at_random_instants(host):
+    for number in range(max(1, KILLS - KILLS // 2)):
+        wanted = TWO if number % 2 == 0 else ONE
+        host.run("systemctl reset-failed apache2")
+        host.apply(wanted, prefix="timeout -s KILL %.3f" % random.uniform(0.05, 1.5))
+        survives(host, wanted)
+
+
+def test_reboot_between_write_and_reload(host):
+    assert host.apply(TWO, KILL_BEFORE="act") is None
+    host.reboot()
+    assert host.get()[1].startswith("served by shop")
+    converges(host, TWO)
+
+
+def test_two_runs_at_once(host):
+    first = host.start(dict(ONE, owners={"one": {"fragments": {"a": "Define ONE yes\n"}}}))
+    second = host.start(dict(ONE, owners={"two": {"fragments": {"b": "Define TWO yes\n"}}}))
+    assert '"failed"' not in first.communicate()[0] + second.communicate()[0]
+    number = host.generation().split()[-1]
+    names = host.sh("ls /etc/apache2/evenkeel/generations/%s" % number).split()
+    assert {"one-a.conf", "two-b.conf", "shop-site.conf"} <= set(names)
+    converges(host, dict(ONE, owners=dict(owners(), one={}, two={})))
+
+
+def test_package_upgrade_in_between(host):
+    host.sh("DEBIAN_FRONTEND=noninteractive apt-get install -q -y --reinstall apache2 apache2-bin libapache2-mod-wsgi-py3 || "
+            "(apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --reinstall apache2 apache2-bin libapache2-mod-wsgi-py3)")
+    assert host.get()[1].startswith("served by shop")
+    assert host.run("test -e /etc/apache2/sites-enabled/000-default.conf")[0] == 1
+    assert host.apply(request())["changed"] is False
+
+
+# --- back and away ---------------------------------------------------------------------------------------------------------------
+
+
+def test_switches_are_left_as_a2dis_leaves_them(bare):
+    bare.apply({"state": "removed"})
+    found = bare.listing()
+    bare.sh("a2dismod -q -f status; a2dissite -q 000-default")
+    theirs = bare.sh("find /var/lib/apache2 /etc/apache2/mods-enabled /etc/apache2/sites-enabled ! -type d | sort")
+    bare.sh("a2enmod -q -m status; a2ensite -q 000-default")
+    assert bare.listing() == found
+    assert not bare.apply(dict(ONE, owners=dict(owners(), apache=dict(owners()["apache"], modules=[])))).get("failed")
+    ours = bare.sh("find /var/lib/apache2 /etc/apache2/mods-enabled /etc/apache2/sites-enabled ! -type d | sort")
+    assert ours == theirs
+    assert not bare.apply({"state": "removed"}).get("failed")
+    assert bare.listing() == found
+
+
+def test_back_to_the_previous_generation(host):
+    before = host.generation()
+    converges(host, TWO)
+    result = host.apply({"state": "previous"})
+    assert "evenkeel generation %s" % result["generation"] == before
+    still_fine(host, before)
+
+
+def test_event_instead_of_prefork_and_back(bare):
+    bare.apply({"state": "removed"})
+    bare.sh("a2dismod -q mpm_event; a2enmod -q mpm_prefork; systemctl reset-failed apache2; systemctl restart apache2")
+    found = bare.listing()
+    try:
+        count = None
+        for point in [5, 9, 12, 14, 16, 18, 20, 24, 28][: max(2, KILLS // 2)]:
+            bare.run("systemctl reset-failed apache2")
+            result = bare.apply(ONE, KILL_AT=point)
+            assert bare.run("apache2ctl -t")[0] == 0, bare.run("apache2ctl -t; ls -l /etc/apache2/mods-enabled/mpm*")
+            assert bare.get()[0] == 200
+            count = result or count
+        converges(bare, ONE)
+        assert bare.sh("apache2ctl -V | grep MPM").strip().endswith("event")
+        for point in [2, 6, 10]:
+            bare.run("systemctl reset-failed apache2")
+            bare.apply({"state": "removed"}, KILL_AT=point)
+            assert bare.run("apache2ctl -t")[0] == 0
+        assert not bare.apply({"state": "removed"}).get("failed")
+        assert bare.listing() == found
+        bare.put("/etc/apache2/mods-enabled/php8.4.load", "# Depends: mpm_prefork\n")
+        result = bare.apply(ONE)
+        assert result.get("failed") and "php8.4 needs the prefork MPM" in result["msg"], result
+    finally:
+        bare.sh("rm -f /etc/apache2/mods-enabled/php8.4.load; a2dismod -q mpm_prefork; a2enmod -q -m mpm_event; systemctl reset-failed apache2; systemctl restart apache2")
