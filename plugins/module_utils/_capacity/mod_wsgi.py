@@ -71,14 +71,18 @@ def backlog(demand: Demand, slots: int, queue: int) -> int:
     pinned = demand.options.get("listen-backlog")
     if pinned is not None:
         return int(check_option("options.listen-backlog", "listen-backlog", pinned))
-    servable = math.ceil(slots * queue * 1000 / demand.latency_ms)
-    return max(DAEMON_BACKLOG_MIN, min(DAEMON_BACKLOG_MAX, servable))
+    return servable(demand, slots, queue)
+
+
+def servable(demand: Demand, slots: int, queue: int) -> int:
+    """How many waiting requests a group can serve before their queue-timeout, within bounds."""
+    return max(DAEMON_BACKLOG_MIN, min(DAEMON_BACKLOG_MAX, math.ceil(slots * queue * 1000 / demand.latency_ms)))
 
 
 def options(group: Group, times: DaemonTimeouts, version: str | None) -> tuple[dict[str, Setting], list[str]]:
     """Return a group's options in the order in which they are printed, and notes about options that were dropped."""
     pins = group.demand.options
-    waiting = backlog(group.demand, group.slots, times.queue)
+    waiting = servable(group.demand, group.slots, times.queue)
     wanted = [
         Setting("threads", group.threads, "threads", group.why_threads, sources.measured(2)),
         Setting("listen-backlog", waiting, "requests",

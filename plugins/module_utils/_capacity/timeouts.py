@@ -78,7 +78,7 @@ class Chain:
             Setting("MaxKeepAliveRequests", 10000, "requests",
                     "the load balancer keeps its connections; a limit only forces new ones", sources.measured(12)),
             Setting("Timeout", self.timeout, "s", f"not below the slowest wanted request of {self.longest} s", sources.CORE),
-            Setting("RequestReadTimeout", f"header={first}-{first + 20},MinRate=500 body=20,MinRate=500", "s",
+            Setting("RequestReadTimeout", f"header={first}-{first + 20},MinRate=500 body=20,MinRate=500", "s, bytes/s",
                     f"a load balancer opens connections ahead of requests; it may leave one unused for {self.idle} s before its "
                     "first header", sources.REQTIMEOUT),
             Setting("GracefulShutdownTimeout", self.graceful, "s",
