@@ -48,7 +48,8 @@ _value:
   type: str
 """
 
-from typing import Any, Callable, Mapping, Optional
+from collections.abc import Mapping
+from typing import Any, Callable
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.configuration import plain
@@ -57,7 +58,7 @@ from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.errors imp
 
 
 def wsgi_daemon_process(
-    name: Any, group: Optional[Mapping[str, Any]] = None, options: Optional[Mapping[str, Any]] = None, version: Optional[str] = None
+    name: Any, group: Mapping[str, Any] | None = None, options: Mapping[str, Any] | None = None, version: str | None = None
 ) -> str:
     """Adapt the directive's writer to Jinja."""
     try:

@@ -52,12 +52,14 @@ def aligned(plan: Any) -> bool:
     try:
         config = rules.configuration(plan)
         exceptions = inputs.read_exceptions(plan.get("exceptions"))
-    except (CapacityError, TypeError, ValueError, KeyError, AttributeError) as exc:
+    except (TypeError, ValueError, KeyError, AttributeError) as exc:
         raise AnsibleTemplateError(f"evenkeel.wsgi.aligned: {exc}") from exc
     try:
         rules.judge(config, exceptions)
     except CapacityError:
         return False
+    except (TypeError, ValueError, ArithmeticError) as exc:
+        raise AnsibleTemplateError(f"evenkeel.wsgi.aligned: {exc}") from exc
     return True
 
 

@@ -11,8 +11,9 @@ memory on the memory alone.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Mapping, Optional, Sequence, Tuple
+from typing import Any
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity import celery, mod_wsgi
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.constants import (
@@ -91,7 +92,7 @@ def cpu_seconds(demand: Demand, host: Host) -> float:
     return demand.cpu_share * demand.latency_ms / 1000 * libpython(host) + REQUEST_OVERHEAD_S
 
 
-def wishes(applications: Sequence[Application], times: Mapping[str, DaemonTimeouts]) -> Tuple[Wish, ...]:
+def wishes(applications: Sequence[Application], times: Mapping[str, DaemonTimeouts]) -> tuple[Wish, ...]:
     """List every daemon group: one per application, one per slow route."""
     found = []
     for app in applications:
@@ -161,7 +162,7 @@ def fixed_parts(request: Request) -> list[Part]:
     return [reserve, margin, *nodes]
 
 
-def groups(request: Request, found: Sequence[Wish], pins: Mapping[str, Any]) -> Tuple[Group, ...]:
+def groups(request: Request, found: Sequence[Wish], pins: Mapping[str, Any]) -> tuple[Group, ...]:
     """Give every group its processes, or refuse the host with the table that shows why."""
     parts = fixed_parts(request)
     policy = request.policy
@@ -247,7 +248,7 @@ def does_not_fit(
     )
 
 
-def web_vcpus(request: Request) -> Tuple[float, str]:
+def web_vcpus(request: Request) -> tuple[float, str]:
     """Return the CPUs that requests can count on beside busy Celery children."""
     total = request.host.vcpus
     children = sum(node.high for app in request.celery for node in app.nodes)
@@ -255,7 +256,7 @@ def web_vcpus(request: Request) -> Tuple[float, str]:
     return left, f"{total:g} vCPU" + (f", {total - left:g} of them for up to {children} Celery children" if children else "")
 
 
-def rates(found: Sequence[Group], request: Request) -> dict[str, Tuple[float, str]]:
+def rates(found: Sequence[Group], request: Request) -> dict[str, tuple[float, str]]:
     """Return each group's highest rate and what limits it: its part of the CPUs, its slots, or memory."""
 
 

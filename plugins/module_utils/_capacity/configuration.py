@@ -9,8 +9,9 @@ Apache or mod_wsgi, not the one of a distribution's file.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Optional, Tuple, Union
+from typing import Any
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.errors import CapacityError
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.model import Value
@@ -45,7 +46,7 @@ class Daemon:
         """Requests that the group works on at the same time."""
         return self.option("processes") * self.option("threads")
 
-    def known(self, name: str) -> Optional[float]:
+    def known(self, name: str) -> float | None:
         """Return a number of the demand, None if nobody said it."""
         value = self.demand.get(name)
         return None if value is None else float(value)
@@ -59,13 +60,13 @@ class Node:
     options: Mapping[str, Value]
     broker: str = ""
 
-    def number(self, name: str) -> Optional[int]:
+    def number(self, name: str) -> int | None:
         """Return a number, None if it is absent."""
         value = self.options.get(name)
         return None if value is None else int(value)
 
     @property
-    def bounds(self) -> Tuple[int, int]:
+    def bounds(self) -> tuple[int, int]:
         """Maximum and minimum of the pool, in the order in which --autoscale has them."""
         if "autoscale" in self.options:
             high, _comma, low = str(self.options["autoscale"]).partition(",")
@@ -80,17 +81,17 @@ class Configuration:
 
     policy: str = "headroom"
     apache: Mapping[str, Value] = field(default_factory=dict)
-    daemons: Tuple[Daemon, ...] = ()
-    nodes: Tuple[Node, ...] = ()
-    idle_timeout: Optional[float] = None
+    daemons: tuple[Daemon, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    idle_timeout: float | None = None
     """The load balancer's; None when there is none or nobody knows."""
-    vcpus: Optional[float] = None
-    memory_mib: Optional[int] = None
-    reserved_mib: Optional[int] = None
+    vcpus: float | None = None
+    memory_mib: int | None = None
+    reserved_mib: int | None = None
     """Memory of the system and of other services."""
-    mod_wsgi: Optional[str] = None
-    somaxconn: Optional[int] = None
-    syn_backlog: Optional[int] = None
+    mod_wsgi: str | None = None
+    somaxconn: int | None = None
+    syn_backlog: int | None = None
     unit: Mapping[str, Value] = field(default_factory=dict)
     """Apache's systemd unit."""
 
@@ -109,13 +110,13 @@ class Configuration:
         return sum(daemon.slots for daemon in self.daemons)
 
     @property
-    def longest(self) -> Optional[float]:
+    def longest(self) -> float | None:
         """The slowest wanted request of all groups, seconds."""
         known = [value for value in (daemon.known("longest_request_s") for daemon in self.daemons) if value is not None]
         return max(known) if known else None
 
 
-def plain(settings: Optional[Mapping[str, Union[Value, Mapping[str, Value]]]]) -> dict[str, Value]:
+def plain(settings: Mapping[str, Value | Mapping[str, Value]] | None) -> dict[str, Value]:
     """Return names and values of settings, whether they are written with their reasons or bare."""
     found: dict[str, Value] = {}
     for name, setting in (settings or {}).items():
@@ -151,6 +152,6 @@ def configuration(data: Any) -> Configuration:
     )
 
 
-def _whole(value: Optional[Value]) -> Optional[int]:
+def _whole(value: Value | None) -> int | None:
     """Return a number that may be unknown."""
     return None if value is None else int(value)

@@ -9,7 +9,7 @@ mod_wsgi 5.0.2. They come from one machine; docs/capacity.md tells how each one 
 
 from __future__ import annotations
 
-from typing import Mapping
+from collections.abc import Mapping
 
 # --- CPU -------------------------------------------------------------------------------------------------------------
 CPU_SHARE: Mapping[str, float] = {"cpu": 1.0, "mixed": 0.25, "io": 0.05}

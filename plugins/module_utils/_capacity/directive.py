@@ -10,7 +10,7 @@ mod_wsgi then takes ``name=value`` words. A value in quotes may hold blanks; in 
 from __future__ import annotations
 
 import re
-from typing import Mapping, Optional
+from collections.abc import Mapping
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.errors import CapacityError, nearest, refuse
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.mod_wsgi import NUMBERS, check_option, known_options
@@ -38,7 +38,7 @@ def quote(where: str, value: str) -> str:
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def daemon_process(name: str, options: Mapping[str, Value], version: Optional[str] = None) -> str:
+def daemon_process(name: str, options: Mapping[str, Value], version: str | None = None) -> str:
     """Return the directive for one daemon group, in the options' order.
 
     :param version: of the installed mod_wsgi; without it only options that all versions know are accepted

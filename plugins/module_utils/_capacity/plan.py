@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import datetime
 import math
-from typing import Any, Iterable, Mapping, Optional, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity import (
     budget,
@@ -20,11 +21,11 @@ from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity import (
     system,
     timeouts,
 )
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.constants import MIN_TPC, SPARE_WORKERS, WORKERS_ALONE
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.constants import MIN_TPC, SPARE_WORKERS, USABLE_CPU, WORKERS_ALONE
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.model import CeleryApplication, Group, Plan, Request, Setting
 
 
-def make(request: Request, today: Optional[datetime.date] = None) -> Plan:
+def make(request: Request, today: datetime.date | None = None) -> Plan:
     """Compute the plan of a host.
 
     :param today: the day on which exceptions are judged, default the current one
@@ -96,7 +97,7 @@ def _need(request: Request, groups: Sequence[Group], chain: timeouts.Chain) -> t
     )
 
 
-def _natural(request: Request, groups: Sequence[Group]) -> Optional[event_mpm.Shape]:
+def _natural(request: Request, groups: Sequence[Group]) -> event_mpm.Shape | None:
     """Return the article's 1:1, where one group's processes and threads are also Apache's."""
     if request.policy != "matched" or len(groups) != 1 or groups[0].threads < MIN_TPC or groups[0].processes < 2:
         return None
@@ -162,7 +163,7 @@ def _prediction(request: Request, groups: Sequence[Group], memory: int) -> dict[
     return _dicts(
         (
             Setting("requests_per_second", round(total, 1), "requests/s",
-                    f"at {budget.USABLE_CPU:.0%} of {cpus}, Python {budget.libpython(request.host):g} x as slow as the command line: {each or 'no application'}",
+                    f"at {USABLE_CPU:.0%} of {cpus}, Python {budget.libpython(request.host):g} x as slow as the command line: {each or 'no application'}",
                     sources.measured(9)),
             Setting("memory", memory, "MiB", "Apache, all daemons and all Celery nodes at full load", sources.measured(10)),
             Setting("limited_by", limit, "", f"what a bigger plan would need more of: {each or 'nothing is planned'}", sources.MODEL),

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Callable, Iterable, Tuple
+from typing import Callable
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.configuration import Configuration
 
@@ -30,7 +31,7 @@ class Rule:
     instead: str
     source: str
     check: Check
-    policies: Tuple[str, ...] = EVERY_POLICY
+    policies: tuple[str, ...] = EVERY_POLICY
     """Policies that keep this rule; the others trade it away on purpose."""
 
 

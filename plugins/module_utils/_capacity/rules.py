@@ -9,7 +9,7 @@ The planner's own output must satisfy every rule; the audit runs the same list o
 from __future__ import annotations
 
 import datetime
-from typing import Optional, Sequence, Tuple
+from collections.abc import Sequence
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity import rules_apache, rules_celery, rules_host, rules_mod_wsgi
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.configuration import Configuration, configuration
@@ -19,7 +19,7 @@ from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.rule impor
 
 __all__ = ["RULES", "Finding", "Rule", "check", "configuration", "judge"]
 
-RULES: Tuple[Rule, ...] = (*rules_apache.RULES, *rules_mod_wsgi.RULES, *rules_celery.RULES, *rules_host.RULES)
+RULES: tuple[Rule, ...] = (*rules_apache.RULES, *rules_mod_wsgi.RULES, *rules_celery.RULES, *rules_host.RULES)
 
 
 def check(config: Configuration) -> list[Finding]:
@@ -29,7 +29,7 @@ def check(config: Configuration) -> list[Finding]:
     ]
 
 
-def judge(config: Configuration, exceptions: Sequence[RuleException] = (), today: Optional[datetime.date] = None) -> list[str]:
+def judge(config: Configuration, exceptions: Sequence[RuleException] = (), today: datetime.date | None = None) -> list[str]:
     """Return what is to be said beside a plan.
 
     :raises CapacityError: a rule of severity error is broken and no valid exception covers it; the message has all of them
@@ -40,7 +40,9 @@ def judge(config: Configuration, exceptions: Sequence[RuleException] = (), today
     for index, exception in enumerate(exceptions):
         if exception.rule not in known:
             raise CapacityError(f"exceptions[{index}].rule {exception.rule!r} is not a rule. {nearest(exception.rule, known)}")
-    errors, notes, used = [], [], set()
+    errors: list[str] = []
+    notes: list[str] = []
+    used: set[str] = set()
     for finding in check(config):
         exempt = covered.get(finding.rule.id)
         if exempt is not None:

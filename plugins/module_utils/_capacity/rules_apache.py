@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from typing import Iterator, Tuple
+from collections.abc import Iterator
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity import sources
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.configuration import Configuration
@@ -147,7 +147,7 @@ def _matched(c: Configuration) -> Iterator[str]:
         yield f"MaxRequestWorkers {c.directive('MaxRequestWorkers')} is {spare} above the {c.slots} daemon slots."
 
 
-RULES: Tuple[Rule, ...] = (
+RULES: tuple[Rule, ...] = (
     Rule("max-request-workers-not-multiple", "max-request-workers-not-multiple", "error",
          "MaxRequestWorkers is a whole number of children.", "Write a multiple of ThreadsPerChild.", sources.MPM, _multiple),
     Rule("max-request-workers-exceeds-server-limit", "max-request-workers-exceeds-server-limit", "error",

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator, Tuple
+from collections.abc import Iterator
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity import sources
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.configuration import Configuration
@@ -69,7 +69,7 @@ def _debug(c: Configuration) -> Iterator[str]:
             yield f"{node.name} has loglevel DEBUG."
 
 
-RULES: Tuple[Rule, ...] = (
+RULES: tuple[Rule, ...] = (
     Rule("celery-autoscale-reversed", "celery-autoscale-reversed", "warning",
          "--autoscale is maximum,minimum.", "Swap them.", sources.CELERY, _reversed),
     Rule("celery-soft-limit-not-below-hard", "celery-soft-limit-not-below-hard", "error",

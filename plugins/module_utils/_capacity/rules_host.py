@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Iterator, Tuple
+from collections.abc import Iterator
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity import sources
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.budget import apache_mib
@@ -71,7 +71,7 @@ def _syn(c: Configuration) -> Iterator[str]:
         yield f"net.ipv4.tcp_max_syn_backlog {c.syn_backlog} is below ListenBacklog {c.directive('ListenBacklog')}."
 
 
-RULES: Tuple[Rule, ...] = (
+RULES: tuple[Rule, ...] = (
     Rule("memory-overcommit", "memory-overcommit", "error",
          "Everything at full load fits into the host's memory.", "Lower processes, autoscale or memory_mib, or take a bigger host.", sources.measured(10), _memory),
     Rule("unit-memory-too-low", "unit-memory-too-low", "error",

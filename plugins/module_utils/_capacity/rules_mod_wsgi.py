@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator, Tuple
+from collections.abc import Iterator
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity import sources
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.configuration import Configuration, Daemon
@@ -151,7 +151,7 @@ def _unknown(daemon: Daemon, version: str) -> list[str]:
     return [name for name in daemon.options if name not in known]
 
 
-RULES: Tuple[Rule, ...] = (
+RULES: tuple[Rule, ...] = (
     Rule("daemon-threads-too-high", "daemon-threads-too-high", "warning",
          "Threads of one process share one interpreter lock: more of them lengthen the tail, not the throughput.",
          "Lower threads and raise processes, or state the CPU share.", sources.measured(2), _threads),

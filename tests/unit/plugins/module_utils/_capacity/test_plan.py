@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Optional
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity import inputs, plan, rules
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.errors import CapacityError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 HOST = {"vcpus": 2, "memory_mib": 23000, "python": "3.13", "mod_wsgi": "5.0.2"}
 NODES = [
@@ -167,7 +167,7 @@ pins = st.sampled_from([{}, {}, {}, {"ThreadsPerChild": 25}, {"ThreadsPerChild":
 grid = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-def attempt(host: dict[str, Any], **options: Any) -> Optional[dict[str, Any]]:
+def attempt(host: dict[str, Any], **options: Any) -> dict[str, Any] | None:
     """Return the plan, or None where it is refused for want of memory in words that help."""
     try:
         return make(host, **options)
