@@ -24,7 +24,10 @@ EVENKEEL_CA=${PIP_CERT:-/etc/ssl/certs/ca-certificates.crt}
 export EVENKEEL_ID EVENKEEL_RELEASES EVENKEEL_CACHE EVENKEEL_CA
 
 # What the tools would otherwise leave in the home folder.
-export ANSIBLE_HOME=$BUILD/ansible-home ANSIBLE_COLLECTIONS_PATH=$BUILD ANSIBLE_NOCOWS=1
+export ANSIBLE_HOME=$BUILD/ansible-home ANSIBLE_NOCOWS=1
+# Where the collection is: the checkout (build/ansible_collections/evenkeel/wsgi), or what script/test has installed.
+export EVENKEEL_COLLECTIONS=${EVENKEEL_COLLECTIONS:-$BUILD}
+export ANSIBLE_COLLECTIONS_PATH=$EVENKEEL_COLLECTIONS
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 unset ANSIBLE_CONFIG ANSIBLE_INVENTORY
 
@@ -44,7 +47,9 @@ clock() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
 # The lines of a log that say what went wrong: the fatal tasks, pytest's failures, or else its end.
 failing_part() {
     local log=$1
-    if grep -qE '^(fatal|failed): \[|^\[ERROR\]' "$log"; then
+    if grep -q '^FATAL: ' "$log"; then                 # ansible-test
+        grep -E '^(ERROR|FATAL): ' "$log" | cut -c1-400 | head -n 80
+    elif grep -qE '^(fatal|failed): \[|^\[ERROR\]' "$log"; then
         awk '/^(TASK|RUNNING HANDLER|PLAY) /{block=""; bad=0}
              {block = block $0 "\n"}
              /^(fatal|failed): \[|^\[ERROR\]/{bad=1}
@@ -85,6 +90,8 @@ must() {
     [[ $STATUS == 0 ]] || exit 1
 }
 
+plain() { export NO_COLOR=1 ANSIBLE_NOCOLOR=1 ANSIBLE_FORCE_COLOR=0 PY_COLORS=0; }
+
 # As a job in its own process group, so that a signal reaches this shell at once and the job can be ended as a whole.
 JOB=
 background() {
@@ -92,7 +99,7 @@ background() {
     shift
     set -m
     (
-        export NO_COLOR=1 ANSIBLE_NOCOLOR=1 PY_COLORS=0
+        plain
         "$@"
     ) >"$log" 2>&1 </dev/null &
     JOB=$!
@@ -173,6 +180,11 @@ testbed() {
     EVENKEEL_TAG=$tag
     EVENKEEL_IMAGE=evenkeel-host:${EVENKEEL_RELEASE:-trixie}-$tag
     export EVENKEEL_GROUP EVENKEEL_PREFIX EVENKEEL_NET EVENKEEL_TAG EVENKEEL_IMAGE
+}
+
+# The example application as an archive that is the same whenever its files are: it names the release.
+example_archive() {
+    tar -C "$ROOT/examples/app" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --exclude=__pycache__ -c . | gzip -n9 >"$BUILD/shop.tar.gz"
 }
 
 # A /24 of 10.77.0.0/16: the one this network has already, or else the first free one from a number made of its name.

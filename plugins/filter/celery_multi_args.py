@@ -1,66 +1,72 @@
 # Copyright (c) 2026, the evenkeel.wsgi authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Jinja's way to `_capacity.celery.arguments`."""
+"""Filter plugin: the command line of one Celery node."""
 
 from __future__ import annotations
 
-DOCUMENTATION = """
+DOCUMENTATION = r"""
 name: celery_multi_args
-short_description: The command line arguments of one Celery node
+short_description: Write the arguments of one Celery node
 version_added: "0.1.0"
 author:
   - evenkeel.wsgi authors (@evenkeel)
 description:
-  - Turns the settings of a node, as P(evenkeel.wsgi.capacity_plan#filter) computes them, into arguments of C(celery worker).
-  - Refuses a value that is not a plain word, so that no quoting is needed and nothing can be smuggled in.
-positional: _input, name
+  - Writes the node's own arguments for C(celery worker), or for C(celery multi), where every option names its node.
+  - The application (C(-A)), node name, pid file and log file belong to the unit that runs the command.
+positional: _input
 options:
   _input:
-    description: The settings, the plan's C(celery.NODE.options). Values may also be given bare.
+    description: The node of a plan (C(plan.celery.NAME)), or its C(options). Values may be bare or with their reasons.
     type: dict
     required: true
-  name:
+  node:
     description: The node's name.
     type: str
     required: true
   multi:
-    description: Whether the arguments are for C(celery multi), where every option names its node.
+    description: Write the form of C(celery multi), for example C(--autoscale:default=4,1).
     type: bool
     default: false
 """
 
-EXAMPLES = """
-- name: The arguments of one node
+EXAMPLES = r"""
+- name: For celery worker
   ansible.builtin.debug:
-    msg: "{{ {'queues': ['Q3', 'Q4'], 'autoscale': '2,1', 'time_limit': 10000} | evenkeel.wsgi.celery_multi_args('others') }}"
-  # ["-Q", "Q3,Q4", "--autoscale=2,1", "--time-limit=10000"]
+    msg: "{{ plan.celery.default | evenkeel.wsgi.celery_multi_args('default') }}"
+  # ['-Q', 'Q1', '--pool=prefork', '--autoscale=4,1', '--prefetch-multiplier=1', '--time-limit=3000', …, '--loglevel=INFO']
+
+- name: For celery multi
+  ansible.builtin.debug:
+    msg: "{{ plan.celery.default | evenkeel.wsgi.celery_multi_args('default', multi=true) }}"
+  # ['-Q:default', 'Q1', '--pool:default=prefork', '--autoscale:default=4,1', '--time-limit:default=3000', …]
 """
 
-RETURN = """
+RETURN = r"""
 _value:
-  description: The arguments, one word each.
+  description: The words of the command line; none needs quoting for a shell or escaping for systemd.
   type: list
   elements: str
 """
 
-import typing as t
+from typing import Any, Callable
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.celery import arguments
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.errors import CapacityError
 
 
-def celery_multi_args(settings: t.Any, name: str, multi: bool = False) -> list[str]:
-    """Adapt `arguments` to Jinja."""
+def celery_multi_args(options: Any, node: Any, multi: bool = False) -> list[str]:
+    """Adapt the node's command line to Jinja."""
     try:
-        return arguments(name, settings, multi=multi)
-    except CapacityError as exc:
+        return arguments(node, options.get("options", options), multi=multi)
+    except (CapacityError, TypeError, AttributeError, KeyError) as exc:
         raise AnsibleFilterError(f"evenkeel.wsgi.celery_multi_args: {exc}") from exc
 
 
 class FilterModule:
-    """Filters of this file."""
+    """The filter of this file."""
 
-    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Return the filter by its name."""
         return {"celery_multi_args": celery_multi_args}

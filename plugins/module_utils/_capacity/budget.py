@@ -36,6 +36,7 @@ from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.constants 
     SYSTEM_SHARE,
     THREAD_MIB,
     USABLE_CPU,
+    WORKERS_ALONE,
     WORKERS_PER_SLOT,
 )
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.errors import CapacityError
@@ -166,7 +167,8 @@ def groups(request: Request, found: Sequence[Wish], pins: Mapping[str, Any]) -> 
     policy = request.policy
     threads = min(2 * MIN_TPC, int(pins.get("ThreadsPerChild", 2 * MIN_TPC)))
     worker_mib = ROUNDING * (APACHE_WORKER + APACHE_CHILD / threads)
-    base = APACHE_BASE + worker_mib * (SPARE_WORKERS + threads) + MIN_CHILDREN * (APACHE_CHILD + MIN_TPC * APACHE_WORKER)
+    least_workers = SPARE_WORKERS if found else WORKERS_ALONE
+    base = APACHE_BASE + worker_mib * (least_workers + threads) + MIN_CHILDREN * (APACHE_CHILD + MIN_TPC * APACHE_WORKER)
     if "MaxRequestWorkers" in pins:
         base, worker_mib = apache_mib(-(-int(pins["MaxRequestWorkers"]) // threads), int(pins["MaxRequestWorkers"])), 0.0
     least = {wish.name: cost(wish, wish.demand.processes or 1, policy, worker_mib) for wish in found}
@@ -260,14 +262,16 @@ def rates(found: Sequence[Group], request: Request) -> dict[str, Tuple[float, st
     host = request.host
     vcpus, _why = web_vcpus(request)
     load = {group.name: (group.demand.requests_per_second or 0) * cpu_seconds(group.demand, host) for group in found}
-    if not all(load.values()):
-        load = {name: 1.0 for name in load}
+    unknown = [name for name, cpus in load.items() if not cpus]
+    rest = max(USABLE_CPU * vcpus - sum(load.values()), USABLE_CPU * vcpus * len(unknown) / max(1, len(found)))
+    load.update({name: rest / len(unknown) for name in unknown})
     result = {}
     for group in found:
         demand = group.demand
         own = USABLE_CPU * vcpus * load[group.name] / sum(load.values()) / cpu_seconds(demand, host)
         busy = demand.latency_ms / 1000 * (1 - demand.cpu_share + demand.cpu_share * libpython(host)) + REQUEST_OVERHEAD_S
-        by_slots = group.slots / busy
+        # a process runs Python on one CPU at a time
+        by_slots = min(group.slots / busy, USABLE_CPU * group.processes / cpu_seconds(demand, host))
         limit = "cpu" if own <= by_slots else "memory" if group.limited_by == "memory" else "slots"
         result[group.name] = (min(own, by_slots), limit)
     return result

@@ -111,9 +111,8 @@ def shape(need: int, *, vcpus: float = 2, pins: Mapping[str, Value] = NO_PINS, n
         children = max(1, pinned["ServerLimit"] // SCOREBOARD_GENERATIONS)
     if threads is not None:
         if workers is None:
-            least = pinned.get("StartServers", 0) if natural is None else 0
-            workers = max(-(-need // threads), least) * threads
-        return Shape(-(-workers // threads), threads, workers)
+            workers = max(-(-need // threads), pinned.get("StartServers", MIN_CHILDREN)) * threads
+        return Shape(max(1, workers // threads), threads, workers)
     if workers is not None:
         children = children if children and workers % children == 0 else _children(workers, vcpus)
         if children is None:

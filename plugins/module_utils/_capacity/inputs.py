@@ -279,6 +279,11 @@ def exception(reader: Reader) -> RuleException:
     )
 
 
+def read_exceptions(items: Any) -> Tuple[RuleException, ...]:
+    """Read the exceptions to rules."""
+    return tuple(exception(reader) for reader in readers("exceptions", items, ("rule", "reason", "owner", "expires")))
+
+
 def unique(where: str, kind: str, names: Iterable[str]) -> None:
     """Refuse a name that is used twice."""
     seen = set()
@@ -318,8 +323,6 @@ def request(
         load_balancer=LoadBalancer(balancer.whole("idle_timeout", 60, 1, 4000) or 60),
         policy=Reader("capacity_plan", {"policy": policy}, ("policy",)).word("policy", None, POLICIES),
         directives=dict(pins.data),
-        exceptions=tuple(
-            exception(reader) for reader in readers("exceptions", exceptions, ("rule", "reason", "owner", "expires"))
-        ),
+        exceptions=read_exceptions(exceptions),
         reserved_memory_mib=reserved.whole("reserved_memory_mib", None, 0, 1 << 26),
     )  # fmt: skip

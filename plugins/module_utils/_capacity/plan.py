@@ -20,8 +20,8 @@ from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity import (
     system,
     timeouts,
 )
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.constants import MIN_TPC, SPARE_WORKERS
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.model import Group, Plan, Request, Setting
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.constants import MIN_TPC, SPARE_WORKERS, WORKERS_ALONE
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.model import CeleryApplication, Group, Plan, Request, Setting
 
 
 def make(request: Request, today: Optional[datetime.date] = None) -> Plan:
@@ -83,6 +83,8 @@ def _demands(request: Request) -> dict[str, Any]:
 
 def _need(request: Request, groups: Sequence[Group], chain: timeouts.Chain) -> tuple[int, str]:
     """Return the workers that Apache needs, and why."""
+    if not groups:
+        return WORKERS_ALONE, f"no application is planned: room for {WORKERS_ALONE} static or proxied requests at the same time"
     slots = sum(group.slots for group in groups)
     if request.policy == "matched" and slots:
         return slots, f"policy matched: one worker for each of the {slots} daemon slots"
@@ -138,8 +140,15 @@ def _celery(request: Request) -> dict[str, Any]:
         visible = celery.visibility(app)
         for node in app.nodes:
             options = celery.options(node, visible, app.visibility_timeout is not None)
-            found[node.name] = {"application": app.name, "options": _dicts(options.values())}
+            if _scheme(app) not in ("", "redis", "rediss", "sentinel", "sqs"):
+                del options["visibility_timeout"]  # only Redis and SQS hand messages out again by a clock
+            found[node.name] = {"application": app.name, "broker": _scheme(app), "options": _dicts(options.values())}
     return found
+
+
+def _scheme(app: CeleryApplication) -> str:
+    """Return the kind of an application's broker; never its URL, which may hold a password."""
+    return app.broker_url.partition("://")[0].partition("+")[0]
 
 
 def _prediction(request: Request, groups: Sequence[Group], memory: int) -> dict[str, Any]:
@@ -149,7 +158,7 @@ def _prediction(request: Request, groups: Sequence[Group], memory: int) -> dict[
     total = sum(rate for rate, _limit in rates.values())
     limits = [limit for _rate, limit in rates.values()]
     limit = next((name for name in ("memory", "slots", "cpu") if name in limits), "cpu")
-    each = ", ".join(f"{name} {rate:.0f}/s ({why})" for name, (rate, why) in rates.items())
+    each = ", ".join(f"{name} {rate:.3g}/s ({why})" for name, (rate, why) in rates.items())
     return _dicts(
         (
             Setting("requests_per_second", round(total, 1), "requests/s",
@@ -168,7 +177,7 @@ def _shortfalls(request: Request, groups: Sequence[Group]) -> list[str]:
         wanted = next(group.demand.requests_per_second for group in groups if group.name == name)
         if wanted and wanted > rate * 1.001:
             found.append(
-                f"{name}: {wanted:g} requests/s are wanted, the host serves about {rate:.0f} (limit: {limit}); "
+                f"{name}: {wanted:g} requests/s are wanted, the host serves about {rate:.3g} (limit: {limit}); "
                 "more requests get 504 after the queue-timeout."
             )
     return found
