@@ -146,16 +146,25 @@ def plan(
     wanted: t.Mapping[str, str],
     have: t.Mapping[str, str],
     digests: t.Mapping[str, str],
+    rewritten: t.Collection[str] = (),
     record: Record,
     states: t.Mapping[str, State],
 ) -> Actions:
     """Compare what is wanted with what is there.
 
-    wanted, have: unit -> text of the file; digests: wanted node -> digest; states: unit -> State of all those units.
+    wanted, have: unit -> text of the file; digests: wanted node -> digest; rewritten: environment files that hold something
+    else; states: unit -> State of all those units.
     """
     write = tuple(name for name, text in wanted.items() if have.get(name) != text)
     remove = tuple(name for name in have if name not in wanted)
-    differs = {node for node, digest_ in digests.items() if record.nodes.get(node) != digest_ or unit(node) in write}
+    # A file that is not as we left it was changed by hand, and its node may have been started with that.
+    differs = {
+        node
+        for node, wanted_digest in digests.items()
+        if record.nodes.get(node) != wanted_digest
+        or unit(node) in write
+        or not set(rewritten).isdisjoint(environment_files(wanted[unit(node)]))
+    }
     running = {node for node in digests if states.get(unit(node), ABSENT).active}
     service = states.get(SERVICE, ABSENT)
     return Actions(

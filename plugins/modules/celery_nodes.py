@@ -302,7 +302,8 @@ def reconcile(module: AnsibleModule) -> dict[str, t.Any]:
         for node in nodes
     }
     states = host.states({*units, *have})
-    actions = core.plan(wanted=units, have=have, digests=digests, record=host.record, states=states)
+    rewritten = [path for path, content in contents.items() if read_or_none(path) != content.encode()]
+    actions = core.plan(wanted=units, have=have, digests=digests, rewritten=rewritten, record=host.record, states=states)
     files = [file["path"] for file in environment if environment_differs(file)]
     obsolete = [path for path in host.record.environment if path not in contents and os.path.exists(path)]
     stale = any(state.stale for state in states.values())
