@@ -48,23 +48,11 @@ options:
             pointed to another release.
         type: path
   environment:
-    description: The files that the units name with C(EnvironmentFile=). They belong to root.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      path:
-        description: Where the file is.
-        type: path
-        required: true
-      content:
-        description: What it holds, in the syntax of systemd's C(EnvironmentFile=). It is never shown.
-        type: str
-        required: true
-      mode:
-        description: Its permissions. systemd reads it as root.
-        type: str
-        default: "0600"
+    description:
+      - The files that the units name with C(EnvironmentFile=), C({path: text}). They belong to root with mode 0600; systemd reads them as root.
+      - The texts are never shown. They are hidden whole, because Ansible does not find a text of several lines in a list that it logs.
+    type: dict
+    default: {}
   settle:
     description:
       - How many seconds a node that was started has to stay up before it counts as running.
@@ -105,8 +93,7 @@ EXAMPLES = r"""
       - name: default
         code: /srv/shop/current
     environment:
-      - path: /etc/evenkeel/celery/shop.secrets
-        content: "SECRET_KEY={{ shop_secret_key | quote }}\n"
+      /etc/evenkeel/celery/shop.secrets: "SECRET_KEY={{ shop_secret_key | quote }}\n"
 # nodes: {"default": {"active": true, "main_pid": 4711, "restarted": true}}
 
 - name: No nodes at all any more
@@ -196,14 +183,17 @@ class Host:
             self.record = record
 
 
-def environment_differs(file: dict[str, str]) -> bool:
+ENVIRONMENT_MODE = 0o600
+
+
+def environment_differs(path: str, content: str) -> bool:
     """Whether an environment file is not as wanted."""
     try:
-        state = os.stat(file["path"])
+        state = os.stat(path)
     except FileNotFoundError:
         return True
-    private = (state.st_uid, state.st_gid, stat.S_IMODE(state.st_mode)) == (os.geteuid(), os.getegid(), int(file["mode"], 8))
-    return not private or read_or_none(file["path"]) != file["content"].encode()
+    private = (state.st_uid, state.st_gid, stat.S_IMODE(state.st_mode)) == (os.geteuid(), os.getegid(), ENVIRONMENT_MODE)
+    return not private or read_or_none(path) != content.encode()
 
 
 def children(pid: int) -> bool:
@@ -238,12 +228,12 @@ def settle(host: Host, nodes: t.Collection[str], patience: int) -> None:
             time.sleep(0.3)
 
 
-def apply(host: Host, actions: core.Actions, units: dict[str, str], environment: list[dict[str, str]]) -> None:
+def apply(host: Host, actions: core.Actions, units: dict[str, str], environment: dict[str, str]) -> None:
     """Do what has to be done before nodes are started, so that a kill at any point leaves work that the next run sees."""
     host.keep_record(
         core.Record(
             {node: value for node, value in host.record.nodes.items() if node not in actions.forget},
-            tuple({*host.record.environment, *(file["path"] for file in environment)}),
+            tuple({*host.record.environment, *environment}),
         )
     )
     if actions.stop:
@@ -253,14 +243,13 @@ def apply(host: Host, actions: core.Actions, units: dict[str, str], environment:
         host.systemctl("disable", core.SERVICE)
     for name in actions.remove:
         os.unlink(os.path.join(host.unit_directory, name))
-    wanted = {file["path"] for file in environment}
     for path in host.record.environment:
-        if path not in wanted and os.path.exists(path):
+        if path not in environment and os.path.exists(path):
             os.unlink(path)
-    for file in environment:
-        if environment_differs(file):
-            os.makedirs(os.path.dirname(file["path"]), exist_ok=True)
-            write_atomically(file["path"], file["content"].encode(), int(file["mode"], 8))
+    for path, content in environment.items():
+        if environment_differs(path, content):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            write_atomically(path, content.encode(), ENVIRONMENT_MODE)
     for name in actions.write:
         write_atomically(os.path.join(host.unit_directory, name), units[name].encode(), 0o644)
     sync_directory(host.unit_directory)
@@ -283,7 +272,7 @@ def run_nodes(host: Host, actions: core.Actions, digests: dict[str, str], patien
 
 def reconcile(module: AnsibleModule) -> dict[str, t.Any]:
     """Do what the module is for and return its results."""
-    units, nodes, environment = (module.params[name] for name in ("units", "nodes", "environment"))
+    units, nodes, contents = (module.params[name] for name in ("units", "nodes", "environment"))
     names = [node["name"] for node in nodes]
     core.check(units, names)
     host = Host(module)
@@ -294,7 +283,6 @@ def reconcile(module: AnsibleModule) -> dict[str, t.Any]:
                 "(role mod_wsgi_daemon, or the module application_release)"
             )
     have = host.units(units)
-    contents = {file["path"]: file["content"] for file in environment}
     digests = {
         node["name"]: core.digest(
             units[core.unit(node["name"])], contents, node["revision"], os.path.realpath(node["code"]) if node["code"] else ""
@@ -304,12 +292,12 @@ def reconcile(module: AnsibleModule) -> dict[str, t.Any]:
     states = host.states({*units, *have})
     rewritten = [path for path, content in contents.items() if read_or_none(path) != content.encode()]
     actions = core.plan(wanted=units, have=have, digests=digests, rewritten=rewritten, record=host.record, states=states)
-    files = [file["path"] for file in environment if environment_differs(file)]
+    files = [path for path, content in contents.items() if environment_differs(path, content)]
     obsolete = [path for path in host.record.environment if path not in contents and os.path.exists(path)]
     stale = any(state.stale for state in states.values())
     changed = actions.any or bool(files or obsolete) or stale
     if changed and not module.check_mode:
-        apply(host, actions, units, environment)
+        apply(host, actions, units, contents)
         if actions.write or actions.remove or stale:
             host.systemctl("daemon-reload")
         run_nodes(host, actions, digests, module.params["settle"])
@@ -356,16 +344,7 @@ def main() -> None:
                     "code": {"type": "path"},
                 },
             },
-            "environment": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "path": {"type": "path", "required": True},
-                    "content": {"type": "str", "required": True, "no_log": True},
-                    "mode": {"type": "str", "default": "0600"},
-                },
-            },
+            "environment": {"type": "dict", "default": {}, "no_log": True},
             "settle": {"type": "int", "default": 20},
             "unit_directory": {"type": "path", "default": "/etc/systemd/system"},
             "record": {"type": "path", "default": "/var/lib/evenkeel/celery_nodes.json"},

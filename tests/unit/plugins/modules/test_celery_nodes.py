@@ -137,7 +137,7 @@ class World:
         return {
             "units": {"celery.service": f"{head}Wants={' '.join(units)}\n", **units} if nodes else {},
             "nodes": [{"name": node, "revision": "", "code": f"{self.path}/current"} for node in nodes],
-            "environment": [{"path": str(secrets), "content": f"KEY={secret}\n", "mode": "0600"}] if nodes else [],
+            "environment": {str(secrets): f"KEY={secret}\n"} if nodes else {},
             "settle": 1,
             "unit_directory": str(self.path / "units"),
             "record": str(self.path / "record.json"),
@@ -154,7 +154,7 @@ class World:
         expected = {
             f"celery@{node['name']}.service": (
                 params["units"][f"celery@{node['name']}.service"],
-                [file["content"] for file in params["environment"]],
+                list(params["environment"].values()),
                 [os.path.realpath(node["code"])],
             )
             for node in params["nodes"]
