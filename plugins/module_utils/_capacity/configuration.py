@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.errors import CapacityError
@@ -41,7 +42,7 @@ class Daemon:
         """Return a number, the default if it is absent."""
         return int(self.options.get(name, WSGI_DEFAULTS.get(name, 0)))
 
-    @property
+    @cached_property
     def slots(self) -> int:
         """Requests that the group works on at the same time."""
         return self.option("processes") * self.option("threads")
@@ -104,12 +105,12 @@ class Configuration:
         """Children that MaxRequestWorkers needs."""
         return -(-self.directive("MaxRequestWorkers") // max(1, self.directive("ThreadsPerChild")))
 
-    @property
+    @cached_property
     def slots(self) -> int:
         """Slots of all daemon groups."""
         return sum(daemon.slots for daemon in self.daemons)
 
-    @property
+    @cached_property
     def longest(self) -> float | None:
         """The slowest wanted request of all groups, seconds."""
         known = [value for value in (daemon.known("longest_request_s") for daemon in self.daemons) if value is not None]

@@ -32,7 +32,7 @@ def check(config: Configuration) -> list[Finding]:
 def judge(config: Configuration, exceptions: Sequence[RuleException] = (), today: datetime.date | None = None) -> list[str]:
     """Return what is to be said beside a plan.
 
-    :raises CapacityError: a rule of severity error is broken and no valid exception covers it; the message has all of them
+    :raises CapacityError: a rule that refuses is broken and no valid exception covers it; the message has all of them
     """
     day = (today or datetime.date.today()).isoformat()
     covered = {exception.rule: exception for exception in exceptions}
@@ -51,7 +51,7 @@ def judge(config: Configuration, exceptions: Sequence[RuleException] = (), today
                 notes.append(f"excepted until {exempt.expires} by {exempt.owner} ({exempt.reason}): {finding}")
                 continue
         expired = f" The exception of {exempt.owner} expired on {exempt.expires}." if exempt is not None else ""
-        (errors if finding.rule.severity == "error" else notes).append(f"{finding}{expired}")
+        (errors if finding.rule.refuses else notes).append(f"{finding}{expired}")
     if errors:
         raise CapacityError(
             "the plan breaks a rule:\n" + "\n".join(f"  {error}" for error in errors)
