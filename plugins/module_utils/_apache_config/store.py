@@ -173,9 +173,9 @@ def steps(layout, state, drop_ins=True, off_first=False):
 
 
 def is_pointed(layout, state):
-    if pointed(layout) != state.number:
-        return False
-    return state.number is None or (files.read_text(layout.conf_file) == layout.conf_text and os.path.exists(layout.conf_link))
+    if state.number is None:
+        return not any(os.path.lexists(path) for path in (layout.conf_link, layout.conf_file))
+    return pointed(layout) == state.number and (files.read_text(layout.conf_file) == layout.conf_text and os.path.exists(layout.conf_link))
 
 
 def switch(layout, state, off_first=False, drop_ins=True, after_step=None):
