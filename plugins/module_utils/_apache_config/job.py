@@ -129,12 +129,11 @@ class Job:
         leftover = wanted.number is None and os.path.isdir(self.layout.directory)
         if self.request.check_mode:
             return leftover
+        if idle:
+            store.mark_proven(self.layout, wanted)
+        store.prune(self.layout, self.request.keep, {self.pointed})
         if leftover:
             files.remove_tree(self.layout.directory)
-        elif wanted.number is not None:
-            if idle:
-                store.mark_proven(self.layout, wanted)
-            store.prune(self.layout, self.request.keep, {self.pointed})
         return leftover
 
     def result(self, changed, wanted, action, running, difference, reasons=()):

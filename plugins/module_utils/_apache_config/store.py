@@ -83,14 +83,9 @@ def prune(layout, keep, needed):
     for number in known:
         if number not in needed and number not in kept:
             files.remove_tree(layout.generation(number))
-    for folder in (layout.generations, layout.directory):
-        for entry in os.listdir(folder) if os.path.isdir(folder) else []:
-            if entry.startswith((".new-", ".evenkeel-")):
-                path = os.path.join(folder, entry)
-                if os.path.isdir(path):
-                    files.remove_tree(path)
-                else:
-                    files.remove(path)
+    for folder in (layout.generations, layout.directory, layout.conf_available, layout.conf_enabled, layout.mods_enabled,
+                   layout.sites_enabled, layout.drop_in_dir):
+        files.sweep(folder)
 
 
 # --- a switch that is not proven yet ---------------------------------------------------------------------------------------------
@@ -129,6 +124,7 @@ def remove_drop_ins(layout, state):
     for name in live_drop_ins(layout):
         if name not in state.drop_ins:
             files.remove(os.path.join(layout.drop_in_dir, name))
+    files.sweep(layout.drop_in_dir)
     try:
         os.rmdir(layout.drop_in_dir)
     except OSError as exc:

@@ -161,6 +161,8 @@ def select_mpm(layout, state):
     if not mpm_found(layout):
         keep, links = os.path.join(layout.found, "mods-enabled"), mpm_links(layout.mods_enabled)
         files.make_dir(keep)
+        for entry in mpm_links(keep):
+            files.remove(os.path.join(keep, entry))  # left by a run that was killed while it put things back
         for entry in sorted(links, key=lambda entry: entry.endswith(".load")):  # .load last: it says that all are kept
             files.link(links[entry], os.path.join(keep, entry))
     for name in generation.MPM_MODULES:
@@ -182,7 +184,7 @@ def put_back_mpm(layout, state):
     arrange_mpm(layout, links)
     for name in generation.MPM_MODULES:
         unmark(layout, "modules", name)
-    for entry in links:
+    for entry in sorted(links, reverse=True):  # .load first: without it the rest counts for nothing
         files.remove(os.path.join(layout.found, "mods-enabled", entry))
 
 
