@@ -185,6 +185,6 @@ def converges(host, wanted):
     assert host.get()[1].startswith("served by shop")
     again = host.apply(wanted)
     assert not again["changed"], again
-    assert host.run("pgrep -f DFOREGROUND")[0] == 1, "a rehearsed Apache was left behind"
+    assert host.run("pgrep -f '[D]FOREGROUND'")[0] == 1, "a rehearsed Apache was left behind"
     leftovers = "find /etc/apache2 /etc/systemd/system -name '.new-*' -o -name '.evenkeel-*' -o -name pending.json"
     assert host.sh(leftovers) == ""

@@ -57,7 +57,7 @@ def test_key_that_does_not_match_its_certificate(host):
 
 def test_disk_full(host):
     before = host.generation()
-    host.sh("cp -a /etc/apache2/evenkeel /tmp/keep && mount -t tmpfs -o size=64k tmpfs /etc/apache2/evenkeel && cp -a /tmp/keep/. /etc/apache2/evenkeel/ && rm -r /tmp/keep")
+    host.sh("cp -a /etc/apache2/evenkeel /tmp/keep && mount -t tmpfs -o size=200k tmpfs /etc/apache2/evenkeel && cp -a /tmp/keep/. /etc/apache2/evenkeel/ && rm -r /tmp/keep")
     try:
         host.run("dd if=/dev/zero of=/etc/apache2/evenkeel/ballast bs=4k 2>/dev/null")
         result = host.apply(request(workers=45))
@@ -66,7 +66,7 @@ def test_disk_full(host):
         assert host.apply(request())["changed"] is False
         host.restart_service()
         assert host.generation() == before
-        for blocks in range(1, 9):  # less and less full: wherever it fails, the server serves
+        for blocks in range(1, 30):  # less and less full: wherever it fails, the server serves
             host.sh("truncate -s -4k /etc/apache2/evenkeel/ballast")
             host.run("systemctl reset-failed apache2")
             result = host.apply(request(workers=45))
@@ -74,10 +74,12 @@ def test_disk_full(host):
             if not result.get("failed"):
                 break
         assert not result.get("failed"), result
+        host.sh("rm /etc/apache2/evenkeel/ballast")
         converges(host, request())
-        host.sh("rm /etc/apache2/evenkeel/ballast; cp -a /etc/apache2/evenkeel /tmp/keep")
     finally:
-        host.sh("umount /etc/apache2/evenkeel && cp -a /tmp/keep/. /etc/apache2/evenkeel/ && rm -r /tmp/keep")
+        host.sh("cd /etc/apache2/evenkeel; rm -f ballast; cp -a . /tmp/keep; cd /; umount /etc/apache2/evenkeel; rm -rf /etc/apache2/evenkeel;"
+                " cp -a /tmp/keep /etc/apache2/evenkeel; rm -r /tmp/keep")
+        host.restart_service()  # its own mount namespace still had the other file system
     converges(host, request())
 
 
@@ -85,10 +87,9 @@ def test_disk_full(host):
 
 
 def test_unknown_daemon_group_is_found_by_the_probe(host):
-    extra = 'WSGIScriptAlias /reports /srv/shop/app.py process-group=nosuch application-group=%{GLOBAL}\n'
-    wanted = request(fragments={"reports": extra}, probes=[*PROBES, {"url": "http://127.0.0.1/reports"}], timeout=4)
-    wanted["owners"]["shop"]["fragments"]["site"] = wanted["owners"]["shop"]["fragments"]["site"].replace("ServerName shop.test", "ServerName shop.test\n" + extra)
-    del wanted["owners"]["shop"]["fragments"]["reports"]
+    reports = "<Location /reports>\nWSGIProcessGroup nosuch\n</Location>\n"
+    wanted = request(fragments={"reports": reports}, probes=[{"url": "http://127.0.0.1/reports"}], timeout=6)
+    wanted["owners"]["shop"]["fragments"]["site"] = wanted["owners"]["shop"]["fragments"]["site"].replace(" process-group=shop", "")
     result = refused(host, wanted, "probe http://127.0.0.1/reports answers 500", "nosuch", "Switched back")
     assert result["rolled_back"] is True
 
@@ -111,7 +112,7 @@ def test_a_broken_current_generation_is_repaired(host):
 
 
 def test_apache_that_is_down_is_started(host):
-    host.sh("systemctl kill -s KILL apache2; sleep 0.5")
+    host.sh("systemctl stop apache2")
     result = host.apply(request())
     assert result["changed"] and result["action"] == "start", result
     converges(host, request())

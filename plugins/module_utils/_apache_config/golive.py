@@ -26,6 +26,7 @@ class Switch:
         self.action, self.reasons = "none", []
         self.unit, self.runs = {}, None
         self.off_first = False
+        self.acted = False
 
     # --- before ---
 
@@ -50,7 +51,7 @@ class Switch:
         if not self.active or self.runs != self.wanted.number or self.unit["NeedDaemonReload"]:
             return None
         values = self.values()
-        return None if values is None or proof.contradictions(self.request.expect, values) else values
+        return None if values is None or self.contradictions(values) else shown(values)
 
     def values(self):
         """The running values, None while there are none."""
@@ -61,7 +62,18 @@ class Switch:
         # sticky since the last start, and a change of it always restarts; a reload that would change it says AH00501
         values["ServerLimit"] = number(self.wanted.settings.get("ServerLimit"))
         values["generation"] = self.wanted.number
+        pids = values.pop("pids")
+        values["own"] = not pids or any(service.parent(pid) == self.unit["MainPID"] for pid in pids)
         return values
+
+    def contradictions(self, values):
+        """Why these running values are not what is wanted."""
+        wrong = proof.contradictions(self.request.expect, values)
+        if not values["own"]:
+            wrong.append("the processes that answer are not those of %s" % self.layout.service)
+        elif values["processes"] and values["ThreadsPerChild"] is None:
+            wrong.append("its processes are starting")
+        return wrong
 
     def prepare(self, wanted, tried, missing):
         """Choose the action; refuse what cannot work."""
@@ -97,7 +109,7 @@ class Switch:
             reasons += configtest.why_restart(before, wanted.settings)
         values = self.values() if self.runs == wanted.number and not missing else None
         if values:
-            reasons += ["%s of what runs" % text for text in proof.contradictions(self.request.expect, values)]
+            reasons += self.contradictions(values)
         if reasons:
             return "restart", reasons
         if not missing and self.runs == wanted.number:
@@ -116,9 +128,13 @@ class Switch:
         if self.wanted.number is not None and self.wanted.number not in store.numbers(self.layout):
             store.write_generation(self.layout, self.wanted)
         started_from = self.proven.number if self.proven is not None else None
-        store.write_pending(self.layout, {
-            "from": started_from, "to": self.wanted.number, "restart": self.action == "restart",
-            "main": service.main_process(self.unit["MainPID"])})
+        try:
+            store.write_pending(self.layout, {
+                "from": started_from, "to": self.wanted.number, "restart": self.action == "restart",
+                "main": service.main_process(self.unit["MainPID"])})
+        except OSError:
+            store.prune(self.layout, self.request.keep, {started_from})  # a full disk must not get fuller with each attempt
+            raise
         words = service.Words(self.layout, self.wanted.settings)
         try:
             store.switch(self.layout, self.wanted, self.off_first)
@@ -136,6 +152,7 @@ class Switch:
             service.daemon_reload()
         if action == "none":
             return
+        self.acted = True
         if action == "start":
             service.run(["systemctl", "reset-failed", self.layout.service])
         code, text = service.act(self.layout, action)
@@ -164,8 +181,12 @@ class Switch:
             number = proof.running_generation(self.wanted.status_address)
             if number != self.wanted.number:
                 return "http://%s answers with generation %s, not %s" % (self.wanted.status_address, number, self.wanted.number)
-            found.update(self.values() or {})
-            wrong = proof.contradictions(self.request.expect, found)
+            self.unit = service.show(self.layout)
+            values = self.values()
+            if values is None:
+                return "http://%s has no status page" % self.wanted.status_address
+            found.update(shown(values))
+            wrong = self.contradictions(values)
             return "the running server contradicts the plan: %s" % "; ".join(wrong) if wrong else None
 
         left = proof.wait_until(complaint, deadline, give_up)
@@ -208,8 +229,8 @@ class Switch:
             self.action = "stop" if self.active else "none"
         elif not self.active:
             self.action = "start"
-        elif self.runs is not None and self.runs == self.wanted.number:
-            self.action = "none"
+        elif self.runs is not None and self.runs == self.wanted.number and not self.acted:
+            self.action = "none"  # otherwise a reload that is still under way may bring the failed one later
         else:
             unknown = not failed.settings or not self.wanted.settings
             restart = unknown or any("drop-in" in name or "MPM" in name for name in drop_ins) or configtest.why_restart(failed.settings, self.wanted.settings)
@@ -226,8 +247,13 @@ class Switch:
             finally:
                 self.request = before
         files.remove(self.layout.pending)
+        store.prune(self.layout, self.request.keep, {self.wanted.number, failed.number})
         what = "generation %s" % self.wanted.number if self.wanted.number is not None else "the configuration found"
         return "Switched back to %s (%s)%s." % (what, self.action, ", which serves" if should_run else "")
+
+
+def shown(values):
+    return {name: value for name, value in values.items() if name != "own"}
 
 
 def number(text):

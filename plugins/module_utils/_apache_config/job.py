@@ -103,19 +103,13 @@ class Job:
     def run(self):
         wanted = self.wanted()
         modules.refuse_needing_prefork(self.layout, wanted)
-        if self.request.state == "removed" and not os.path.isdir(self.layout.directory) and self.pointed is None:
-            return self.result(False, wanted, "none", {}, [])
         missing = store.differences(self.layout, wanted)
         switch = Switch(self.layout, self.request, wanted, self.proven, self.pending)
         switch.observe()
         if not missing and not self.pending:
             idle = switch.nothing_to_do()
             if idle is not None:
-                if not self.request.check_mode:
-                    if idle:
-                        store.mark_proven(self.layout, wanted)
-                    store.prune(self.layout, self.request.keep, {self.pointed})
-                return self.result(False, wanted, "none", idle, [])
+                return self.result(self.tidy(wanted, idle), wanted, "none", idle, [])
         tried = self.test(wanted, switch.active)
         if tried.get("settings"):
             wanted = replace(wanted, settings=tried["settings"])
@@ -129,6 +123,18 @@ class Job:
         if wanted.number is None:
             files.remove_tree(self.layout.directory)
         return self.result(True, wanted, switch.action, running, difference, switch.reasons)
+
+    def tidy(self, wanted, idle):
+        """Nothing is left to do but to finish what a killed run had proven; returns whether something of ours was removed."""
+        leftover = wanted.number is None and os.path.isdir(self.layout.directory)
+        if self.request.check_mode:
+            return leftover
+        if idle:
+            store.mark_proven(self.layout, wanted)
+        store.prune(self.layout, self.request.keep, {self.pointed})
+        if leftover:
+            files.remove_tree(self.layout.directory)
+        return leftover
 
     def result(self, changed, wanted, action, running, difference, reasons=()):
         return {"changed": changed, "generation": wanted.number, "action": action, "running": running,

@@ -22,7 +22,7 @@ import struct
 import sys
 import time
 
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.errors import ApacheConfigError
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.errors import ApacheConfigError, TestFailed
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.service import run
 
 NEWNS, NEWIPC, NEWPID, NEWNET = 0x20000, 0x8000000, 0x20000000, 0x40000000
@@ -51,7 +51,7 @@ def die_with_parent(parent):
 def call(function, timeout):
     """function() in namespaces of its own (mounts, processes, IPC); returns what it returns (JSON types).
 
-    Raises Impossible where the host forbids that, ApacheConfigError after ``timeout`` seconds or when the process dies.
+    Raises Impossible where the host forbids that, TestFailed with what the function raised, ApacheConfigError after ``timeout`` seconds or when the process dies.
     """
     reader, writer = os.pipe()
     parent = os.getpid()
@@ -118,7 +118,7 @@ def answer(reader, deadline, timeout):
     if "impossible" in result:
         raise Impossible(result["impossible"])
     if "error" in result:
-        raise ApacheConfigError(result["error"], **result["details"])
+        raise TestFailed(result["error"], **result["details"])
     return result["value"]
 
 

@@ -67,6 +67,15 @@ def daemon_reload():
         raise ApacheConfigError("systemctl daemon-reload failed: %s" % text.strip())
 
 
+def parent(pid):
+    """The parent's pid, 0 if there is no such process."""
+    try:
+        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as handle:
+            return int(handle.read().rpartition(")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
 def main_process(pid):
     """[pid, start time] which names one process for good (pids are reused); None if there is none."""
     try:

@@ -83,14 +83,9 @@ def prune(layout, keep, needed):
     for number in known:
         if number not in needed and number not in kept:
             files.remove_tree(layout.generation(number))
-    for folder in (layout.generations, layout.directory):
-        for entry in os.listdir(folder) if os.path.isdir(folder) else []:
-            if entry.startswith((".new-", ".evenkeel-")):
-                path = os.path.join(folder, entry)
-                if os.path.isdir(path):
-                    files.remove_tree(path)
-                else:
-                    files.remove(path)
+    for folder in (layout.generations, layout.directory, layout.conf_available, layout.conf_enabled, layout.mods_enabled,
+                   layout.sites_enabled, layout.drop_in_dir):
+        files.sweep(folder)
 
 
 # --- a switch that is not proven yet ---------------------------------------------------------------------------------------------
@@ -129,6 +124,7 @@ def remove_drop_ins(layout, state):
     for name in live_drop_ins(layout):
         if name not in state.drop_ins:
             files.remove(os.path.join(layout.drop_in_dir, name))
+    files.sweep(layout.drop_in_dir)
     try:
         os.rmdir(layout.drop_in_dir)
     except OSError as exc:
@@ -173,9 +169,9 @@ def steps(layout, state, drop_ins=True, off_first=False):
 
 
 def is_pointed(layout, state):
-    if pointed(layout) != state.number:
-        return False
-    return state.number is None or (files.read_text(layout.conf_file) == layout.conf_text and os.path.exists(layout.conf_link))
+    if state.number is None:
+        return not any(os.path.lexists(path) for path in (layout.conf_link, layout.conf_file))
+    return pointed(layout) == state.number and (files.read_text(layout.conf_file) == layout.conf_text and os.path.exists(layout.conf_link))
 
 
 def switch(layout, state, off_first=False, drop_ins=True, after_step=None):

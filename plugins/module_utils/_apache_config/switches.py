@@ -38,12 +38,14 @@ def held(layout):
     """What is switched off at present: {(kind, name)}, without the MPMs."""
     found = set()
     for kind, (folder, _marker, suffixes) in OBJECTS.items():
-        path = os.path.join(layout.found, folder + "-enabled")
-        for entry in os.listdir(path) if os.path.isdir(path) else []:
-            name, suffix = os.path.splitext(entry)
-            if suffix in suffixes and name not in generation.MPM_MODULES:
-                found.add((kind, name))
-    return found
+        links = entries(os.path.join(layout.found, folder + "-enabled"))
+        found |= {(kind, os.path.splitext(entry)[0]) for entry in links if entry.endswith(suffixes)}
+        found |= {(kind, name) for name in entries(os.path.dirname(kept_marks(layout, kind, "")))}
+    return {(kind, name) for kind, name in found if name not in generation.MPM_MODULES}
+
+
+def entries(folder):
+    return [entry for entry in sorted(os.listdir(folder)) if not entry.startswith(".")] if os.path.isdir(folder) else []
 
 
 def to_switch_off(layout, state):
@@ -129,8 +131,7 @@ def set_marks(layout, kind, name, wanted, found):
 
 def mpm_links(folder):
     """{entry: link text} of the MPM links in a directory."""
-    entries = [entry for entry in (os.listdir(folder) if os.path.isdir(folder) else []) if os.path.splitext(entry)[0] in generation.MPM_MODULES]
-    paths = {entry: os.path.join(folder, entry) for entry in sorted(entries)}
+    paths = {entry: os.path.join(folder, entry) for entry in entries(folder) if os.path.splitext(entry)[0] in generation.MPM_MODULES}
     return {entry: os.readlink(path) for entry, path in paths.items() if os.path.islink(path)}
 
 
@@ -160,6 +161,8 @@ def select_mpm(layout, state):
     if not mpm_found(layout):
         keep, links = os.path.join(layout.found, "mods-enabled"), mpm_links(layout.mods_enabled)
         files.make_dir(keep)
+        for entry in mpm_links(keep):
+            files.remove(os.path.join(keep, entry))  # left by a run that was killed while it put things back
         for entry in sorted(links, key=lambda entry: entry.endswith(".load")):  # .load last: it says that all are kept
             files.link(links[entry], os.path.join(keep, entry))
     for name in generation.MPM_MODULES:
@@ -181,7 +184,7 @@ def put_back_mpm(layout, state):
     arrange_mpm(layout, links)
     for name in generation.MPM_MODULES:
         unmark(layout, "modules", name)
-    for entry in links:
+    for entry in sorted(links, reverse=True):  # .load first: without it the rest counts for nothing
         files.remove(os.path.join(layout.found, "mods-enabled", entry))
 
 
