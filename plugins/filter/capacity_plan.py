@@ -63,7 +63,7 @@ EXAMPLES = r"""
   ansible.builtin.set_fact:
     plan: "{{ ansible_facts.evenkeel_host | evenkeel.wsgi.capacity_plan(applications=[{'name': 'shop'}]) }}"
 
-- name: How many requests Apache serves at the same time (192 on 2 vCPU with 4 GiB)
+- name: How many requests Apache serves at the same time (176 on 2 vCPU with 4 GiB)
   ansible.builtin.debug:
     msg: "{{ plan.apache.MaxRequestWorkers.value }}: {{ plan.apache.MaxRequestWorkers.why }}"
 """

@@ -12,7 +12,7 @@ version_added: "0.1.0"
 author:
   - evenkeel.wsgi authors (@evenkeel)
 description:
-  - Takes the applications of role P(evenkeel.wsgi.mod_wsgi_daemon#role) and returns them with user, group, directory and every optional key.
+  - Takes the applications of role P(evenkeel.wsgi.mod_wsgi_daemon#role) and returns them complete, with user, group and directory.
   - Refuses a text that could inject a directive or leave its folder, and two applications that claim the same name, folder or address.
 options:
   _input:

@@ -50,14 +50,13 @@ options:
     default: {}
   entry:
     description:
-      - Text of C(entry.wsgi) below O(directory), the script that mod_wsgi runs.
+      - Text of C(entry.wsgi) below O(directory), the script that mod_wsgi runs. Without it neither that file nor
+        C(environment.json) is written, for an application that only Celery runs.
     type: str
-    required: true
   group:
     description:
-      - Group of the application's user.
+      - Group of the application's user. Needed together with O(entry).
     type: str
-    required: true
   requirements:
     description:
       - The file in the archive that names what C(pip) installs.
@@ -271,6 +270,8 @@ def release(module: AnsibleModule) -> dict[str, t.Any]:
     """Do what the module is for and return its results."""
     directory = module.params["directory"].rstrip("/")
     result = release_archive(module, directory) if module.params["archive"] else release_in_place(module, directory)
+    if module.params["entry"] is None:
+        return {**result, "files": []}
     files = _entry.reconcile(
         directory,
         environment={**module.params["environment"], **module.params["secrets"]},
@@ -348,13 +349,13 @@ def main() -> None:
             "checksum": {"type": "str"},
             "environment": {"type": "dict", "default": {}},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
-            "entry": {"type": "str", "required": True},
-            "group": {"type": "str", "required": True},
+            "entry": {"type": "str"},
+            "group": {"type": "str"},
             "requirements": {"type": "str", "default": "requirements.txt"},
             "python": {"type": "path", "default": "/usr/bin/python3"},
             "keep": {"type": "int", "default": 3},
         },
-        required_together=[("archive", "checksum")],
+        required_together=[("archive", "checksum"), ("entry", "group")],
         supports_check_mode=True,
     )
     try:

@@ -12,6 +12,7 @@ INSTALLED_APPS: list[str] = []
 MIDDLEWARE = ["django.middleware.security.SecurityMiddleware", "django.middleware.common.CommonMiddleware"]
 DATABASES: dict[str, dict[str, str]] = {}
 STATIC_URL = "/static/"
+TIME_ZONE = "UTC"
 USE_TZ = True
 
 # Celery. A task is acknowledged when it is done and goes back to its queue when its process dies; with a prefetch of 1 no

@@ -11,8 +11,9 @@ memory on the memory alone.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Mapping, Optional, Sequence, Tuple
+from typing import Any
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity import celery, mod_wsgi
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.constants import (
@@ -36,6 +37,7 @@ from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.constants 
     SYSTEM_SHARE,
     THREAD_MIB,
     USABLE_CPU,
+    WORKERS_ALONE,
     WORKERS_PER_SLOT,
 )
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.errors import CapacityError
@@ -90,7 +92,7 @@ def cpu_seconds(demand: Demand, host: Host) -> float:
     return demand.cpu_share * demand.latency_ms / 1000 * libpython(host) + REQUEST_OVERHEAD_S
 
 
-def wishes(applications: Sequence[Application], times: Mapping[str, DaemonTimeouts]) -> Tuple[Wish, ...]:
+def wishes(applications: Sequence[Application], times: Mapping[str, DaemonTimeouts]) -> tuple[Wish, ...]:
     """List every daemon group: one per application, one per slow route."""
     found = []
     for app in applications:
@@ -160,13 +162,14 @@ def fixed_parts(request: Request) -> list[Part]:
     return [reserve, margin, *nodes]
 
 
-def groups(request: Request, found: Sequence[Wish], pins: Mapping[str, Any]) -> Tuple[Group, ...]:
+def groups(request: Request, found: Sequence[Wish], pins: Mapping[str, Any]) -> tuple[Group, ...]:
     """Give every group its processes, or refuse the host with the table that shows why."""
     parts = fixed_parts(request)
     policy = request.policy
     threads = min(2 * MIN_TPC, int(pins.get("ThreadsPerChild", 2 * MIN_TPC)))
     worker_mib = ROUNDING * (APACHE_WORKER + APACHE_CHILD / threads)
-    base = APACHE_BASE + worker_mib * (SPARE_WORKERS + threads) + MIN_CHILDREN * (APACHE_CHILD + MIN_TPC * APACHE_WORKER)
+    least_workers = SPARE_WORKERS if found else WORKERS_ALONE
+    base = APACHE_BASE + worker_mib * (least_workers + threads) + MIN_CHILDREN * (APACHE_CHILD + MIN_TPC * APACHE_WORKER)
     if "MaxRequestWorkers" in pins:
         base, worker_mib = apache_mib(-(-int(pins["MaxRequestWorkers"]) // threads), int(pins["MaxRequestWorkers"])), 0.0
     least = {wish.name: cost(wish, wish.demand.processes or 1, policy, worker_mib) for wish in found}
@@ -245,7 +248,7 @@ def does_not_fit(
     )
 
 
-def web_vcpus(request: Request) -> Tuple[float, str]:
+def web_vcpus(request: Request) -> tuple[float, str]:
     """Return the CPUs that requests can count on beside busy Celery children."""
     total = request.host.vcpus
     children = sum(node.high for app in request.celery for node in app.nodes)
@@ -253,21 +256,23 @@ def web_vcpus(request: Request) -> Tuple[float, str]:
     return left, f"{total:g} vCPU" + (f", {total - left:g} of them for up to {children} Celery children" if children else "")
 
 
-def rates(found: Sequence[Group], request: Request) -> dict[str, Tuple[float, str]]:
+def rates(found: Sequence[Group], request: Request) -> dict[str, tuple[float, str]]:
     """Return each group's highest rate and what limits it: its part of the CPUs, its slots, or memory."""
 
 
     host = request.host
     vcpus, _why = web_vcpus(request)
     load = {group.name: (group.demand.requests_per_second or 0) * cpu_seconds(group.demand, host) for group in found}
-    if not all(load.values()):
-        load = {name: 1.0 for name in load}
+    unknown = [name for name, cpus in load.items() if not cpus]
+    rest = max(USABLE_CPU * vcpus - sum(load.values()), USABLE_CPU * vcpus * len(unknown) / max(1, len(found)))
+    load.update({name: rest / len(unknown) for name in unknown})
     result = {}
     for group in found:
         demand = group.demand
         own = USABLE_CPU * vcpus * load[group.name] / sum(load.values()) / cpu_seconds(demand, host)
         busy = demand.latency_ms / 1000 * (1 - demand.cpu_share + demand.cpu_share * libpython(host)) + REQUEST_OVERHEAD_S
-        by_slots = group.slots / busy
+        # a process runs Python on one CPU at a time
+        by_slots = min(group.slots / busy, USABLE_CPU * group.processes / cpu_seconds(demand, host))
         limit = "cpu" if own <= by_slots else "memory" if group.limited_by == "memory" else "slots"
         result[group.name] = (min(own, by_slots), limit)
     return result

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from typing import Mapping, Union
+from collections.abc import Mapping
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity import sources
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.constants import CELERY_OVERSHOOT, CELERY_PARENT
@@ -82,7 +82,7 @@ def options(node: CeleryNode, visible: int, pinned_visibility: bool = False) -> 
     return {setting.name: setting for setting in wanted}
 
 
-def arguments(name: str, settings: Mapping[str, Union[Value, Mapping[str, Value]]], *, multi: bool = False) -> list[str]:
+def arguments(name: str, settings: Mapping[str, Value | Mapping[str, Value]], *, multi: bool = False) -> list[str]:
     """Return one node's arguments of ``celery worker``, or of ``celery multi`` where every option names its node.
 
     The arguments are words, not yet quoted for a shell and with no ``%`` in them that systemd would expand.

@@ -9,7 +9,7 @@ mod_wsgi 5.0.2. They come from one machine; docs/capacity.md tells how each one 
 
 from __future__ import annotations
 
-from typing import Mapping
+from collections.abc import Mapping
 
 # --- CPU -------------------------------------------------------------------------------------------------------------
 CPU_SHARE: Mapping[str, float] = {"cpu": 1.0, "mixed": 0.25, "io": 0.05}
@@ -71,6 +71,8 @@ HEADROOM = 1.25
 """MaxRequestWorkers per request that runs in or waits for a daemon (model)."""
 SPARE_WORKERS = 16
 """Workers besides all daemon requests, for static files and the status page."""
+WORKERS_ALONE = 150
+"""MaxRequestWorkers of a host without an application: the distribution's."""
 MIN_CHILDREN, MIN_TPC, MAX_TPC = 2, 16, 256
 """At least two children, so that one that ends never takes the service along; about as many as CPUs (sizing 12)."""
 SCOREBOARD_GENERATIONS = 2

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Mapping, Optional
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity import sources
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.constants import (
@@ -86,18 +86,18 @@ def round_up(need: int) -> int:
     return max(MIN_CHILDREN * MIN_TPC, -(-need // step) * step)
 
 
-def _children(workers: int, vcpus: float) -> Optional[int]:
+def _children(workers: int, vcpus: float) -> int | None:
     """Choose how many equal children make up the workers: about one per CPU; None if no number of them fits."""
     wanted = max(MIN_CHILDREN, math.ceil(vcpus))
-    fitting = [
-        count
-        for count in range(1, workers + 1)
-        if workers % count == 0 and workers // count <= MAX_TPC and (workers // count >= 2 * MIN_TPC or count <= MIN_CHILDREN)
-    ]
-    return min(fitting, key=lambda count: (count < MIN_CHILDREN, abs(count - wanted), count), default=None)
+    least = min(workers, MIN_TPC // 2)
+    fitting = [count for count in range(1, workers + 1) if workers % count == 0 and least <= workers // count <= MAX_TPC]
+    roomy = [count for count in fitting if count == MIN_CHILDREN or count > MIN_CHILDREN and workers // count >= 2 * MIN_TPC]
+    # a pinned number may leave only small children, or a single one
+    choice = roomy or [count for count in fitting if count > MIN_CHILDREN] or fitting
+    return min(choice, key=lambda count: (abs(count - wanted), count), default=None)
 
 
-def shape(need: int, *, vcpus: float = 2, pins: Mapping[str, Value] = NO_PINS, natural: Optional[Shape] = None) -> Shape:
+def shape(need: int, *, vcpus: float = 2, pins: Mapping[str, Value] = NO_PINS, natural: Shape | None = None) -> Shape:
     """Find children and threads for the needed workers around what is pinned.
 
     :param natural: the shape to take when nothing is pinned and it covers the need (the article's 1:1)
@@ -111,9 +111,8 @@ def shape(need: int, *, vcpus: float = 2, pins: Mapping[str, Value] = NO_PINS, n
         children = max(1, pinned["ServerLimit"] // SCOREBOARD_GENERATIONS)
     if threads is not None:
         if workers is None:
-            least = pinned.get("StartServers", 0) if natural is None else 0
-            workers = max(-(-need // threads), least) * threads
-        return Shape(-(-workers // threads), threads, workers)
+            workers = max(-(-need // threads), pinned.get("StartServers", MIN_CHILDREN)) * threads
+        return Shape(max(1, workers // threads), threads, workers)
     if workers is not None:
         children = children if children and workers % children == 0 else _children(workers, vcpus)
         if children is None:
@@ -166,7 +165,7 @@ def pin(setting: Setting, pins: Mapping[str, Value]) -> Setting:
     return Setting(setting.name, pins[setting.name], setting.unit, f"pinned; computed: {setting.value} ({setting.why})", sources.PIN)
 
 
-def recommend(*, concurrency: int, threads_per_child: Optional[int] = None, vcpus: float = 2) -> Settings:
+def recommend(*, concurrency: int, threads_per_child: int | None = None, vcpus: float = 2) -> Settings:
     """Turn wanted concurrency into directives, without a plan around it."""
     pins: dict[str, Value] = {} if threads_per_child is None else check_pins({"ThreadsPerChild": threads_per_child})
     found = shape(concurrency, vcpus=vcpus, pins=pins)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import datetime
 import re
-from typing import Any, Iterable, Iterator, Mapping, Optional, Sequence, Tuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.constants import (
     APP_MEMORY,
@@ -70,7 +71,7 @@ class Reader:
         """Return the path of one key as the user writes it."""
         return f"{self.where}.{key}"
 
-    def number(self, key: str, default: Optional[float], low: float, high: float) -> Optional[float]:
+    def number(self, key: str, default: float | None, low: float, high: float) -> float | None:
         """Read a number in a range; None when it is absent and has no default."""
         value = self.data.get(key)
         if value is None:
@@ -86,7 +87,7 @@ class Reader:
             raise refuse(self.path(key), number, f"it must be between {low:g} and {high:g}", hint)
         return number
 
-    def whole(self, key: str, default: Optional[int], low: int, high: int) -> Optional[int]:
+    def whole(self, key: str, default: int | None, low: int, high: int) -> int | None:
         """Read a whole number in a range; None when it is absent and has no default."""
         number = self.number(key, default, low, high)
         if number is not None and number != int(number):
@@ -100,7 +101,7 @@ class Reader:
             raise refuse(self.path(key), value, "it must be true or false", "Write true or false without quotes.")
         return value
 
-    def word(self, key: str, default: Optional[str], known: Optional[Sequence[str]] = None) -> str:
+    def word(self, key: str, default: str | None, known: Sequence[str] | None = None) -> str:
         """Read a text; one of the known ones if they are given."""
         value = self.data.get(key, default)
         if not isinstance(value, str) or not value:
@@ -156,7 +157,7 @@ def host(data: Any) -> Host:
     )
 
 
-def demand(reader: Reader, base: Optional[Demand] = None) -> Demand:
+def demand(reader: Reader, base: Demand | None = None) -> Demand:
     """Read what requests need; a slow route inherits from its application's demand."""
     if "cpu_share" in reader.data and "workload" in reader.data:
         raise CapacityError(
@@ -244,7 +245,7 @@ def celery_node(reader: Reader) -> CeleryNode:
     )  # fmt: skip
 
 
-def pool_size(reader: Reader, pool: str) -> Tuple[int, int, bool]:
+def pool_size(reader: Reader, pool: str) -> tuple[int, int, bool]:
     """Read how many children a node has: at least, at most, and whether it scales between them."""
     scale = reader.data.get("autoscale")
     if scale is not None and "concurrency" in reader.data:
@@ -277,6 +278,11 @@ def exception(reader: Reader) -> RuleException:
     return RuleException(
         reader.word("rule", None), reader.word("reason", None), reader.word("owner", None), day.isoformat()[:10]
     )
+
+
+def read_exceptions(items: Any) -> tuple[RuleException, ...]:
+    """Read the exceptions to rules."""
+    return tuple(exception(reader) for reader in readers("exceptions", items, ("rule", "reason", "owner", "expires")))
 
 
 def unique(where: str, kind: str, names: Iterable[str]) -> None:
@@ -318,8 +324,6 @@ def request(
         load_balancer=LoadBalancer(balancer.whole("idle_timeout", 60, 1, 4000) or 60),
         policy=Reader("capacity_plan", {"policy": policy}, ("policy",)).word("policy", None, POLICIES),
         directives=dict(pins.data),
-        exceptions=tuple(
-            exception(reader) for reader in readers("exceptions", exceptions, ("rule", "reason", "owner", "expires"))
-        ),
+        exceptions=read_exceptions(exceptions),
         reserved_memory_mib=reserved.whole("reserved_memory_mib", None, 0, 1 << 26),
     )  # fmt: skip

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from typing import Mapping, Optional, Tuple
+from collections.abc import Mapping
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity import sources
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.constants import (
@@ -42,7 +42,7 @@ ESSENTIAL = ("interrupt-timeout",)
 """Options that somebody relies on: where the module lacks one, leaving it out would be a silent loss."""
 
 
-def known_options(version: Optional[str]) -> Tuple[str, ...]:
+def known_options(version: str | None) -> tuple[str, ...]:
     """Return the options that a version of mod_wsgi accepts; without a version those that all accept."""
     options = tuple(NUMBERS) + TEXTS
     if not version or not version.split(".")[0].isdigit():
@@ -71,14 +71,18 @@ def backlog(demand: Demand, slots: int, queue: int) -> int:
     pinned = demand.options.get("listen-backlog")
     if pinned is not None:
         return int(check_option("options.listen-backlog", "listen-backlog", pinned))
-    servable = math.ceil(slots * queue * 1000 / demand.latency_ms)
-    return max(DAEMON_BACKLOG_MIN, min(DAEMON_BACKLOG_MAX, servable))
+    return servable(demand, slots, queue)
 
 
-def options(group: Group, times: DaemonTimeouts, version: Optional[str]) -> Tuple[dict[str, Setting], list[str]]:
+def servable(demand: Demand, slots: int, queue: int) -> int:
+    """How many waiting requests a group can serve before their queue-timeout, within bounds."""
+    return max(DAEMON_BACKLOG_MIN, min(DAEMON_BACKLOG_MAX, math.ceil(slots * queue * 1000 / demand.latency_ms)))
+
+
+def options(group: Group, times: DaemonTimeouts, version: str | None) -> tuple[dict[str, Setting], list[str]]:
     """Return a group's options in the order in which they are printed, and notes about options that were dropped."""
     pins = group.demand.options
-    waiting = backlog(group.demand, group.slots, times.queue)
+    waiting = servable(group.demand, group.slots, times.queue)
     wanted = [
         Setting("threads", group.threads, "threads", group.why_threads, sources.measured(2)),
         Setting("listen-backlog", waiting, "requests",
@@ -119,7 +123,7 @@ def options(group: Group, times: DaemonTimeouts, version: Optional[str]) -> Tupl
     return found, notes
 
 
-def base_threads(demand: Demand) -> Tuple[int, str]:
+def base_threads(demand: Demand) -> tuple[int, str]:
     """Return the threads of one process, which depend on the application alone, and why."""
     share = demand.cpu_share
     if not demand.thread_safe:

@@ -9,8 +9,9 @@ that are configured count them. ``inputs`` builds the input classes from a user'
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Optional, Tuple, Union
+from typing import Any, Union
 
 Value = Union[int, float, str]
 
@@ -30,7 +31,7 @@ class Setting:
         return {"value": self.value, "unit": self.unit, "why": self.why, "source": self.source}
 
 
-Settings = Tuple[Setting, ...]
+Settings = tuple[Setting, ...]
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,9 @@ class Host:
     somaxconn: int = 4096
     tcp_max_syn_backlog: int = 512
     swap_mib: int = 0
-    python: Optional[str] = None
-    apache: Optional[str] = None
-    mod_wsgi: Optional[str] = None
+    python: str | None = None
+    apache: str | None = None
+    mod_wsgi: str | None = None
     hostname: str = ""
     distribution: str = ""
     release: str = ""
@@ -58,14 +59,14 @@ class Demand:
     """CPU time / unloaded time of a request, 0 < f <= 1."""
     latency_ms: float
     target_p99_ms: float
-    requests_per_second: Optional[float]
+    requests_per_second: float | None
     """Peak rate, the burst multiplier already in it; None when the user did not say."""
     memory_mib: int
     """Memory of one daemon process with one thread."""
     thread_safe: bool
     longest_request_s: int
-    processes: Optional[int] = None
-    threads: Optional[int] = None
+    processes: int | None = None
+    threads: int | None = None
     options: Mapping[str, Value] = field(default_factory=dict)
 
 
@@ -85,7 +86,7 @@ class Application:
     name: str
     path: str
     demand: Demand
-    slow_routes: Tuple[SlowRoute, ...] = ()
+    slow_routes: tuple[SlowRoute, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class CeleryNode:
     """One named Celery worker."""
 
     name: str
-    queues: Tuple[str, ...]
+    queues: tuple[str, ...]
     low: int
     """Pool children (or threads) when idle."""
     high: int
@@ -102,8 +103,8 @@ class CeleryNode:
     pool: str
     prefetch_multiplier: int
     time_limit: int
-    soft_time_limit: Optional[int]
-    max_tasks_per_child: Optional[int]
+    soft_time_limit: int | None
+    max_tasks_per_child: int | None
     max_memory_per_child_mib: int
     loglevel: str
 
@@ -113,9 +114,9 @@ class CeleryApplication:
     """The nodes of one application; they share a broker and so a visibility timeout."""
 
     name: str
-    nodes: Tuple[CeleryNode, ...]
+    nodes: tuple[CeleryNode, ...]
     broker_url: str = ""
-    visibility_timeout: Optional[int] = None
+    visibility_timeout: int | None = None
 
 
 @dataclass(frozen=True)
@@ -141,13 +142,13 @@ class Request:
     """Everything a plan is computed from."""
 
     host: Host
-    applications: Tuple[Application, ...] = ()
-    celery: Tuple[CeleryApplication, ...] = ()
+    applications: tuple[Application, ...] = ()
+    celery: tuple[CeleryApplication, ...] = ()
     load_balancer: LoadBalancer = LoadBalancer()
     policy: str = "headroom"
     directives: Mapping[str, Value] = field(default_factory=dict)
-    exceptions: Tuple[RuleException, ...] = ()
-    reserved_memory_mib: Optional[int] = None
+    exceptions: tuple[RuleException, ...] = ()
+    reserved_memory_mib: int | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import datetime
 import math
-from typing import Any, Iterable, Mapping, Optional, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity import (
     budget,
@@ -20,11 +21,11 @@ from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity import (
     system,
     timeouts,
 )
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.constants import MIN_TPC, SPARE_WORKERS
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.model import Group, Plan, Request, Setting
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.constants import MIN_TPC, SPARE_WORKERS, USABLE_CPU, WORKERS_ALONE
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.model import CeleryApplication, Group, Plan, Request, Setting
 
 
-def make(request: Request, today: Optional[datetime.date] = None) -> Plan:
+def make(request: Request, today: datetime.date | None = None) -> Plan:
     """Compute the plan of a host.
 
     :param today: the day on which exceptions are judged, default the current one
@@ -83,6 +84,8 @@ def _demands(request: Request) -> dict[str, Any]:
 
 def _need(request: Request, groups: Sequence[Group], chain: timeouts.Chain) -> tuple[int, str]:
     """Return the workers that Apache needs, and why."""
+    if not groups:
+        return WORKERS_ALONE, f"no application is planned: room for {WORKERS_ALONE} static or proxied requests at the same time"
     slots = sum(group.slots for group in groups)
     if request.policy == "matched" and slots:
         return slots, f"policy matched: one worker for each of the {slots} daemon slots"
@@ -94,7 +97,7 @@ def _need(request: Request, groups: Sequence[Group], chain: timeouts.Chain) -> t
     )
 
 
-def _natural(request: Request, groups: Sequence[Group]) -> Optional[event_mpm.Shape]:
+def _natural(request: Request, groups: Sequence[Group]) -> event_mpm.Shape | None:
     """Return the article's 1:1, where one group's processes and threads are also Apache's."""
     if request.policy != "matched" or len(groups) != 1 or groups[0].threads < MIN_TPC or groups[0].processes < 2:
         return None
@@ -138,8 +141,15 @@ def _celery(request: Request) -> dict[str, Any]:
         visible = celery.visibility(app)
         for node in app.nodes:
             options = celery.options(node, visible, app.visibility_timeout is not None)
-            found[node.name] = {"application": app.name, "options": _dicts(options.values())}
+            if _scheme(app) not in ("", "redis", "rediss", "sentinel", "sqs"):
+                del options["visibility_timeout"]  # only Redis and SQS hand messages out again by a clock
+            found[node.name] = {"application": app.name, "broker": _scheme(app), "options": _dicts(options.values())}
     return found
+
+
+def _scheme(app: CeleryApplication) -> str:
+    """Return the kind of an application's broker; never its URL, which may hold a password."""
+    return app.broker_url.partition("://")[0].partition("+")[0]
 
 
 def _prediction(request: Request, groups: Sequence[Group], memory: int) -> dict[str, Any]:
@@ -149,11 +159,11 @@ def _prediction(request: Request, groups: Sequence[Group], memory: int) -> dict[
     total = sum(rate for rate, _limit in rates.values())
     limits = [limit for _rate, limit in rates.values()]
     limit = next((name for name in ("memory", "slots", "cpu") if name in limits), "cpu")
-    each = ", ".join(f"{name} {rate:.0f}/s ({why})" for name, (rate, why) in rates.items())
+    each = ", ".join(f"{name} {rate:.3g}/s ({why})" for name, (rate, why) in rates.items())
     return _dicts(
         (
             Setting("requests_per_second", round(total, 1), "requests/s",
-                    f"at {budget.USABLE_CPU:.0%} of {cpus}, Python {budget.libpython(request.host):g} x as slow as the command line: {each or 'no application'}",
+                    f"at {USABLE_CPU:.0%} of {cpus}, Python {budget.libpython(request.host):g} x as slow as the command line: {each or 'no application'}",
                     sources.measured(9)),
             Setting("memory", memory, "MiB", "Apache, all daemons and all Celery nodes at full load", sources.measured(10)),
             Setting("limited_by", limit, "", f"what a bigger plan would need more of: {each or 'nothing is planned'}", sources.MODEL),
@@ -168,7 +178,7 @@ def _shortfalls(request: Request, groups: Sequence[Group]) -> list[str]:
         wanted = next(group.demand.requests_per_second for group in groups if group.name == name)
         if wanted and wanted > rate * 1.001:
             found.append(
-                f"{name}: {wanted:g} requests/s are wanted, the host serves about {rate:.0f} (limit: {limit}); "
+                f"{name}: {wanted:g} requests/s are wanted, the host serves about {rate:.3g} (limit: {limit}); "
                 "more requests get 504 after the queue-timeout."
             )
     return found

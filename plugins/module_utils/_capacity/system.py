@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from typing import Sequence, Tuple
+from collections.abc import Sequence
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity import sources
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.constants import LISTEN_BACKLOG
@@ -63,7 +63,7 @@ def celery(applications: Sequence[CeleryApplication]) -> Settings:
     )
 
 
-def kernel(host: Host, listen_backlog: int) -> Tuple[Setting, ...]:
+def kernel(host: Host, listen_backlog: int) -> tuple[Setting, ...]:
     """Return the kernel's queue limits, never lower than the host's."""
     wanted = max(LISTEN_BACKLOG, listen_backlog)
 

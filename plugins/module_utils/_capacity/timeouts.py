@@ -10,8 +10,8 @@ comes before the slowest wanted request cuts it off. All values are whole second
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Mapping, Optional, Tuple
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity import sources
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.model import Demand, LoadBalancer, Setting, Settings
@@ -78,7 +78,7 @@ class Chain:
             Setting("MaxKeepAliveRequests", 10000, "requests",
                     "the load balancer keeps its connections; a limit only forces new ones", sources.measured(12)),
             Setting("Timeout", self.timeout, "s", f"not below the slowest wanted request of {self.longest} s", sources.CORE),
-            Setting("RequestReadTimeout", f"header={first}-{first + 20},MinRate=500 body=20,MinRate=500", "s",
+            Setting("RequestReadTimeout", f"header={first}-{first + 20},MinRate=500 body=20,MinRate=500", "s, bytes/s",
                     f"a load balancer opens connections ahead of requests; it may leave one unused for {self.idle} s before its "
                     "first header", sources.REQTIMEOUT),
             Setting("GracefulShutdownTimeout", self.graceful, "s",
@@ -103,7 +103,7 @@ def chain(groups: Mapping[str, Demand], balancer: LoadBalancer) -> Chain:
     return Chain(idle, {name: daemon(demand, idle) for name, demand in groups.items()})
 
 
-def celery_limits(time_limit: int, soft: Optional[int]) -> Tuple[int, int]:
+def celery_limits(time_limit: int, soft: int | None) -> tuple[int, int]:
     """Return soft limit and stop time of a node: soft < hard < stop."""
     gap = max(1, min(60, time_limit // 10))
     return (soft if soft is not None else max(1, time_limit - gap)), time_limit + 30
