@@ -144,6 +144,17 @@ trap finish EXIT
 trap 'say ""; say "$SCRIPT: interrupted, cleaning up"; exit 130' INT
 trap 'exit 143' TERM HUP
 
+# ---- Debian's packages ---------------------------------------------------------------------------------------------
+
+install_packages() {
+    command -v apt-get >/dev/null || die "missing: $*. Install them; only on Debian can this script do it."
+    [[ $(id -u) == 0 ]] || die "missing: $*. Run as root: apt-get install $*"
+    export DEBIAN_FRONTEND=noninteractive
+    [[ -n ${APT_UPDATED:-} ]] || apt-get -q -o DPkg::Lock::Timeout=120 update
+    APT_UPDATED=1
+    apt-get -q -y -o DPkg::Lock::Timeout=120 --no-install-recommends install "$@"
+}
+
 # ---- the toolchain -------------------------------------------------------------------------------------------------
 
 # Where this checkout's toolchain is: another pin or another Python makes another one.
