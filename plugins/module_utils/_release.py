@@ -12,6 +12,7 @@ elsewhere and renamed into place. It is built where it stays, and release.json, 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -62,8 +63,7 @@ def current_release(directory: str) -> str | None:
         return None
     except OSError as exc:
         raise ReleaseError(
-            f"{directory}/current is not a symbolic link, so releases cannot be switched: move it away and name its "
-            "content as an archive"
+            f"{directory}/current is not a symbolic link, so releases cannot be switched: move it away and name its content as an archive"
         ) from exc
 
 
@@ -79,10 +79,8 @@ def releases_to_remove(names: t.Sequence[str], *, whole: t.Container[str], keep:
 
 def remove(path: str) -> None:
     """Remove a release so that a half-removed one does not look whole."""
-    try:
+    with contextlib.suppress(FileNotFoundError):
         os.unlink(os.path.join(path, MARKER))
-    except FileNotFoundError:
-        pass
     shutil.rmtree(path)
 
 

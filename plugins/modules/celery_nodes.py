@@ -321,11 +321,12 @@ def reconcile(module: AnsibleModule) -> dict[str, t.Any]:
 
 def differences(folder: str, have: dict[str, str], wanted: dict[str, str], files: list[str]) -> list[dict[str, str]]:
     """Return what changes in files, for --diff; of an environment file not a word of its content."""
-    texts = [
-        {"before_header": f"{folder}/{name}", "after_header": f"{folder}/{name}", "before": have.get(name, ""), "after": wanted.get(name, "")}
-        for name in sorted({*have, *wanted})
-        if have.get(name) != wanted.get(name)
-    ]
+    texts = []
+    for name in sorted({*have, *wanted}):
+        if have.get(name) != wanted.get(name):
+            path = f"{folder}/{name}"
+            before, after = have.get(name, ""), wanted.get(name, "")
+            texts.append({"before_header": path, "after_header": path, "before": before, "after": after})
     return texts + [{"prepared": f"{path} changes (its content is not shown)\n"} for path in files]
 
 

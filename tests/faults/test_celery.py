@@ -25,7 +25,7 @@ NODES = [
     {"name": "others", "queues": ["Q3", "Q4"], "autoscale": {"max": 2, "min": 1}, "time_limit": 10000},
 ]
 OWNERS = {"Q1": "default", "Q2": "reports", "Q3": "others", "Q4": "others"}
-SECRET = "quotes \" ' $HOME `id` \\n %h #\nand a second line"  # noqa: S105 - what an environment file must carry unharmed
+SECRET = "quotes \" ' $HOME `id` \\n %h #\nand a second line"
 PLAY = [
     {
         "hosts": "all",
@@ -76,10 +76,26 @@ class Shop(Host):
 
     def converge(self, *flags, nodes=NODES, **more):
         """Run the play; return (exit code, output, changed)."""
-        application = {"name": "shop", "app": "shop", "broker_url": "redis://127.0.0.1:6379/0", "secrets": {"SECRET_KEY": SECRET}, "nodes": nodes}
+        application = {
+            "name": "shop",
+            "app": "shop",
+            "broker_url": "redis://127.0.0.1:6379/0",
+            "secrets": {"SECRET_KEY": SECRET},
+            "nodes": nodes,
+        }
         variables = {"celery_multi_applications": [application] if nodes else [], "archive": str(self.folder / "shop.tar.gz"), **more}
         done = subprocess.run(
-            ["ansible-playbook", "-i", self.name + ",", "-c", "community.docker.docker", "-e", json.dumps(variables), *flags, str(self.folder / "play.yml")],
+            [
+                "ansible-playbook",
+                "-i",
+                self.name + ",",
+                "-c",
+                "community.docker.docker",
+                "-e",
+                json.dumps(variables),
+                *flags,
+                str(self.folder / "play.yml"),
+            ],
             capture_output=True,
             text=True,
             check=False,
@@ -98,9 +114,7 @@ class Shop(Host):
         return dict(zip((node["name"] for node in NODES), map(int, shown)))
 
     def client(self, *words):
-        return self.sh(
-            "cd /srv/shop/current && SECRET_KEY=x PYTHONPATH=. venv/bin/python /opt/client.py " + " ".join(words)
-        ).strip()
+        return self.sh("cd /srv/shop/current && SECRET_KEY=x PYTHONPATH=. venv/bin/python /opt/client.py " + " ".join(words)).strip()
 
     def send(self, queue, seconds=0):
         return self.client("send", queue, str(seconds))
@@ -131,7 +145,8 @@ def shop(tmp_path_factory):
     try:
         host = Shop(name, tmp_path_factory.mktemp("celery"))
         host.wait()
-        host.sh("which redis-server && python3 -c 'import ensurepip' || (apt-get update -q; DEBIAN_FRONTEND=noninteractive apt-get install -q -y redis-server python3-venv)")
+        if host.run("which redis-server && python3 -c 'import ensurepip'")[0]:
+            host.sh("apt-get update -q; DEBIAN_FRONTEND=noninteractive apt-get install -q -y redis-server python3-venv")
         host.sh("systemctl enable --now redis-server")
         host.put("/opt/client.py", CLIENT)
         yield host
@@ -153,7 +168,12 @@ def test_converges_and_stays(shop):
     assert code == 0 and not changed, said
     environment = shop.sh("cat /proc/%d/environ" % shop.pids()["default"]).split("\0")
     assert "SECRET_KEY=" + SECRET in environment and "CELERY_VISIBILITY_TIMEOUT=12000" in environment
-    assert shop.sh("stat -c '%U %a' /etc/evenkeel/celery/shop.env /etc/evenkeel/celery/shop.secrets").split() == ["root", "640", "root", "600"]
+    assert shop.sh("stat -c '%U %a' /etc/evenkeel/celery/shop.env /etc/evenkeel/celery/shop.secrets").split() == [
+        "root",
+        "640",
+        "root",
+        "600",
+    ]
 
 
 def test_each_queue_is_run_by_its_owner(shop):
@@ -166,7 +186,10 @@ def test_the_sandbox_is_really_there(shop):
     process = "/proc/%d/" % shop.pids()["default"]
     mounts = {line.split()[4]: line.split()[5].split(",")[0] for line in shop.sh("cat %smountinfo" % process).splitlines()}
     assert {path: mounts[path] for path in ("/", "/home", "/tmp", "/run/celery/default")} == {
-        "/": "ro", "/home": "ro", "/tmp": "rw", "/run/celery/default": "rw"
+        "/": "ro",
+        "/home": "ro",
+        "/tmp": "rw",
+        "/run/celery/default": "rw",
     }
     status = shop.sh("cat %sstatus" % process)
     assert "NoNewPrivs:\t1" in status and "CapBnd:\t0000000000000000" in status and "Seccomp:\t2" in status
@@ -240,5 +263,8 @@ def test_without_applications_nothing_is_left(shop):
     code, said, changed = shop.converge(nodes=[])
     assert code == 0 and changed, said
     assert shop.result(task, patience=0) == ("others", "Q3")
-    assert shop.run("ls /etc/systemd/system/celery* /etc/evenkeel/celery/shop.* /etc/systemd/system/*.wants/celery*")[1].count("cannot access") == 3
+    assert (
+        shop.run("ls /etc/systemd/system/celery* /etc/evenkeel/celery/shop.* /etc/systemd/system/*.wants/celery*")[1].count("cannot access")
+        == 3
+    )
     assert "celery" not in shop.sh("systemctl list-units --all --no-legend 'celery*'")
