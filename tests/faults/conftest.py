@@ -24,9 +24,28 @@ IMAGE = os.environ.get("EVENKEEL_IMAGE", "evenkeel-host:trixie")
 KILLS = int(os.environ.get("EVENKEEL_KILLS", "8"))
 CERTIFICATES = os.environ.get("PIP_CERT", "/etc/ssl/certs/ca-certificates.crt")
 RUN = [
-    "--cap-add", "SYS_ADMIN", "--cap-add", "NET_ADMIN", "--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined",
-    "--tmpfs", "/run:exec", "--tmpfs", "/run/lock", "--tmpfs", "/tmp:exec", "-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw", "--cgroupns", "host",
-    "-v", CERTIFICATES + ":/etc/testbed-ca.crt:ro", "-e", "container=docker",
+    "--cap-add",
+    "SYS_ADMIN",
+    "--cap-add",
+    "NET_ADMIN",
+    "--security-opt",
+    "seccomp=unconfined",
+    "--security-opt",
+    "apparmor=unconfined",
+    "--tmpfs",
+    "/run:exec",
+    "--tmpfs",
+    "/run/lock",
+    "--tmpfs",
+    "/tmp:exec",
+    "-v",
+    "/sys/fs/cgroup:/sys/fs/cgroup:rw",
+    "--cgroupns",
+    "host",
+    "-v",
+    CERTIFICATES + ":/etc/testbed-ca.crt:ro",
+    "-e",
+    "container=docker",
 ]
 CODE = "/opt/evenkeel/ansible_collections/evenkeel/wsgi/plugins"
 WSGI = """\
@@ -57,8 +76,7 @@ class Host:
         return text
 
     def put(self, path, text):
-        subprocess.run(["docker", "exec", "-i", self.name, "sh", "-c", "mkdir -p $(dirname %s); cat > %s" % (path, path)],
-                       input=text, text=True, check=True)
+        subprocess.run(["docker", "exec", "-i", self.name, "sh", "-c", "mkdir -p $(dirname %s); cat > %s" % (path, path)], input=text, text=True, check=True)
 
     def start(self, request, prefix="", **environment):
         """The module's code as a process of the host, not waited for."""
@@ -89,8 +107,8 @@ class Host:
     def listing(self):
         """Everything of the distribution's configuration and markers, with link targets and checksums."""
         return self.sh(
-            "find /etc/apache2 /var/lib/apache2 /etc/systemd/system ! -type d -printf '%p %l %m %u\\n' | sort;"
-            " find /etc/apache2 -type f | sort | xargs md5sum")
+            "find /etc/apache2 /var/lib/apache2 /etc/systemd/system ! -type d -printf '%p %l %m %u\\n' | sort; find /etc/apache2 -type f | sort | xargs md5sum"
+        )
 
     def restart_service(self):
         self.sh("systemctl reset-failed apache2; systemctl restart apache2")
@@ -141,8 +159,12 @@ def owners(workers=60, servers=4, disable=True, tasks=900, **fragments):
     """
     limits = "ServerName localhost\nServerLimit %d\nThreadLimit 30\nThreadsPerChild 15\nMaxRequestWorkers %d\nStartServers 1\n" % (servers, workers)
     return {
-        "apache": {"modules": ["mpm_event", "headers"], "fragments": {"mpm": limits}, "disable": {"modules": ["status"]},
-                   "drop_ins": {"limits": "[Service]\nTasksMax=%d\n" % tasks}},
+        "apache": {
+            "modules": ["mpm_event", "headers"],
+            "fragments": {"mpm": limits},
+            "disable": {"modules": ["status"]},
+            "drop_ins": {"limits": "[Service]\nTasksMax=%d\n" % tasks},
+        },
         "shop": {"modules": ["wsgi"], "fragments": dict({"site": site}, **fragments), "disable": {"sites": ["000-default"] if disable else []}},
     }
 
@@ -153,8 +175,10 @@ PROBES = [{"url": "http://127.0.0.1/", "host": "shop.test", "contains": "served 
 def request(workers=60, probes=PROBES, **more):
     parts = {key: more.pop(key) for key in list(more) if key in ("servers", "disable", "tasks")}
     fragments = more.pop("fragments", {})
-    return dict({"owners": owners(workers, **parts, **fragments), "probes": probes, "timeout": 15,
-                 "expect": {"MaxRequestWorkers": workers, "ThreadsPerChild": 15}}, **more)
+    return dict(
+        {"owners": owners(workers, **parts, **fragments), "probes": probes, "timeout": 15, "expect": {"MaxRequestWorkers": workers, "ThreadsPerChild": 15}},
+        **more,
+    )
 
 
 @pytest.fixture

@@ -10,10 +10,12 @@ import random
 
 import pytest
 
-from .conftest import KILLS, PROBES, converges, owners, request, still_fine
+from .conftest import KILLS, converges, owners, request, still_fine
 
-TLS = "<IfModule !ssl_module>\nLoadModule ssl_module /usr/lib/apache2/modules/mod_ssl.so\n</IfModule>\nListen 8443\n<VirtualHost *:8443>\nServerName tls.test\n" \
-      "SSLEngine on\nSSLCertificateFile /etc/ssl/one.crt\nSSLCertificateKeyFile /etc/ssl/%s.key\n</VirtualHost>\n"
+TLS = (
+    "<IfModule !ssl_module>\nLoadModule ssl_module /usr/lib/apache2/modules/mod_ssl.so\n</IfModule>\nListen 8443\n<VirtualHost *:8443>\nServerName tls.test\n"
+    "SSLEngine on\nSSLCertificateFile /etc/ssl/one.crt\nSSLCertificateKeyFile /etc/ssl/%s.key\n</VirtualHost>\n"
+)
 
 
 def refused(host, wanted, *needles):
@@ -57,7 +59,10 @@ def test_key_that_does_not_match_its_certificate(host):
 
 def test_disk_full(host):
     before = host.generation()
-    host.sh("cp -a /etc/apache2/evenkeel /tmp/keep && mount -t tmpfs -o size=200k tmpfs /etc/apache2/evenkeel && cp -a /tmp/keep/. /etc/apache2/evenkeel/ && rm -r /tmp/keep")
+    host.sh(
+        "cp -a /etc/apache2/evenkeel /tmp/keep && mount -t tmpfs -o size=200k tmpfs /etc/apache2/evenkeel"
+        " && cp -a /tmp/keep/. /etc/apache2/evenkeel/ && rm -r /tmp/keep"
+    )
     try:
         host.run("dd if=/dev/zero of=/etc/apache2/evenkeel/ballast bs=4k 2>/dev/null")
         result = host.apply(request(workers=45))
@@ -77,8 +82,10 @@ def test_disk_full(host):
         host.sh("rm /etc/apache2/evenkeel/ballast")
         converges(host, request())
     finally:
-        host.sh("cd /etc/apache2/evenkeel; rm -f ballast; cp -a . /tmp/keep; cd /; umount /etc/apache2/evenkeel; rm -rf /etc/apache2/evenkeel;"
-                " cp -a /tmp/keep /etc/apache2/evenkeel; rm -r /tmp/keep")
+        host.sh(
+            "cd /etc/apache2/evenkeel; rm -f ballast; cp -a . /tmp/keep; cd /; umount /etc/apache2/evenkeel; rm -rf /etc/apache2/evenkeel;"
+            " cp -a /tmp/keep /etc/apache2/evenkeel; rm -r /tmp/keep"
+        )
         host.restart_service()  # its own mount namespace still had the other file system
     converges(host, request())
 
@@ -191,8 +198,10 @@ def test_two_runs_at_once(host):
 
 
 def test_package_upgrade_in_between(host):
-    host.sh("DEBIAN_FRONTEND=noninteractive apt-get install -q -y --reinstall apache2 apache2-bin libapache2-mod-wsgi-py3 || "
-            "(apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --reinstall apache2 apache2-bin libapache2-mod-wsgi-py3)")
+    host.sh(
+        "DEBIAN_FRONTEND=noninteractive apt-get install -q -y --reinstall apache2 apache2-bin libapache2-mod-wsgi-py3 || "
+        "(apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --reinstall apache2 apache2-bin libapache2-mod-wsgi-py3)"
+    )
     assert host.get()[1].startswith("served by shop")
     assert host.run("test -e /etc/apache2/sites-enabled/000-default.conf")[0] == 1
     assert host.apply(request())["changed"] is False
@@ -247,4 +256,7 @@ def test_event_instead_of_prefork_and_back(bare):
         result = bare.apply(ONE)
         assert result.get("failed") and "php8.4 needs the prefork MPM" in result["msg"], result
     finally:
-        bare.sh("rm -f /etc/apache2/mods-enabled/php8.4.load; a2dismod -q mpm_prefork; a2enmod -q -m mpm_event; systemctl reset-failed apache2; systemctl restart apache2")
+        bare.sh(
+            "rm -f /etc/apache2/mods-enabled/php8.4.load; a2dismod -q mpm_prefork; a2enmod -q -m mpm_event"
+            "; systemctl reset-failed apache2; systemctl restart apache2"
+        )

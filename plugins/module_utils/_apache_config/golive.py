@@ -13,7 +13,6 @@ import time
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config import configtest, files, generation, proof, service, store
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.errors import ApacheConfigError, ProofFailed, TestFailed
 
-
 # What a service says when nothing is wrong.
 ORDINARY = re.compile(r"AH00094|AH00489|AH0049[0-4]|^(Starting|Started|Stopping|Stopped|Reloading|Reloaded) |Deactivated successfully|Consumed ")
 
@@ -129,9 +128,10 @@ class Switch:
             store.write_generation(self.layout, self.wanted)
         started_from = self.proven.number if self.proven is not None else None
         try:
-            store.write_pending(self.layout, {
-                "from": started_from, "to": self.wanted.number, "restart": self.action == "restart",
-                "main": service.main_process(self.unit["MainPID"])})
+            store.write_pending(
+                self.layout,
+                {"from": started_from, "to": self.wanted.number, "restart": self.action == "restart", "main": service.main_process(self.unit["MainPID"])},
+            )
         except OSError:
             store.prune(self.layout, self.request.keep, {started_from})  # a full disk must not get fuller with each attempt
             raise
@@ -203,8 +203,12 @@ class Switch:
 
     def back(self, failure, words):
         """Return to what was proven before; the error to raise, with what Apache said and how the return went."""
-        details = {"journal": configtest.messages(words.journal())[-20:], "error_log": configtest.messages(words.log())[-20:],
-                   "failed_generation": self.wanted.number, "generation": self.proven.number if self.proven else None}
+        details = {
+            "journal": configtest.messages(words.journal())[-20:],
+            "error_log": configtest.messages(words.log())[-20:],
+            "failed_generation": self.wanted.number,
+            "generation": self.proven.number if self.proven else None,
+        }
         said = [line for line in details["journal"] + details["error_log"] if not ORDINARY.search(line)]
         message = "generation %s failed: %s" % (self.wanted.number, getattr(failure, "message", failure))
         if said:

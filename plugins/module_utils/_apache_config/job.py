@@ -13,8 +13,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config import (
-    files, generation, modules, namespace, rehearsal, report, service, store)
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config import files, generation, modules, namespace, rehearsal, report, store
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.errors import ApacheConfigError, RequestError, TestFailed
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.golive import Switch
 
@@ -60,8 +59,13 @@ def without_apache(request, layout):
     owners = generation.merged({}, generation.checked_owners(request.owners))
     wanted = generation.target(1, owners, request.status_address, lambda names: modules.load_lines(layout, names))
     return {
-        "changed": True, "generation": 1, "action": "start" if request.service_state == "started" else "none", "running": {},
-        "warnings": ["not tested: Apache is not installed"], "diff": report.diff(generation.NOTHING, wanted, layout)}
+        "changed": True,
+        "generation": 1,
+        "action": "start" if request.service_state == "started" else "none",
+        "running": {},
+        "warnings": ["not tested: Apache is not installed"],
+        "diff": report.diff(generation.NOTHING, wanted, layout),
+    }
 
 
 @contextmanager
@@ -137,8 +141,15 @@ class Job:
         return leftover
 
     def result(self, changed, wanted, action, running, difference, reasons=()):
-        return {"changed": changed, "generation": wanted.number, "action": action, "running": running,
-                "warnings": self.warnings, "diff": difference, "reasons": list(reasons)}
+        return {
+            "changed": changed,
+            "generation": wanted.number,
+            "action": action,
+            "running": running,
+            "warnings": self.warnings,
+            "diff": difference,
+            "reasons": list(reasons),
+        }
 
     # --- what is wanted ---
 
@@ -157,7 +168,7 @@ class Job:
         wanted = generation.target(base.number, owners, self.request.status_address, load, early)
         if base.number is not None and generation.same(base, wanted):
             return replace(wanted, settings=base.settings)
-        number = max(store.numbers(self.layout) + [base.number or 0, self.pointed or 0]) + 1
+        number = max([*store.numbers(self.layout), base.number or 0, self.pointed or 0]) + 1
         return generation.target(number, owners, self.request.status_address, load, early)
 
     def former(self):
@@ -166,8 +177,9 @@ class Job:
         earlier = [number for number in known if number < (self.pointed or 0) and store.is_proven(self.layout, number)]
         number = self.request.generation if self.request.generation is not None else max(earlier, default=None)
         if number is None or number not in known:
-            raise RequestError("there is no %s; there are: %s" % (
-                "earlier generation" if number is None else "generation %s" % number, ", ".join(map(str, known)) or "none"))
+            raise RequestError(
+                "there is no %s; there are: %s" % ("earlier generation" if number is None else "generation %s" % number, ", ".join(map(str, known)) or "none")
+            )
         found = store.load(self.layout, number)
         if found is None:
             raise RequestError("generation %s cannot be read; there are: %s" % (number, ", ".join(map(str, known))))

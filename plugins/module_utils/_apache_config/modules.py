@@ -91,4 +91,5 @@ def refuse_needing_prefork(layout, state):
         if ("modules", name) not in state.disable and (name.startswith("php") or "mpm_prefork" in depends(text)):
             raise RequestError(
                 "module %s needs the prefork MPM and cannot run under %s: disable it on purpose (disable.modules: [%s]) or "
-                "serve it from another Apache" % (name, state.mpm, name))
+                "serve it from another Apache" % (name, state.mpm, name)
+            )

@@ -10,6 +10,7 @@ with its first process, and that one dies with us, so nothing survives even a ki
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import json
@@ -51,7 +52,8 @@ def die_with_parent(parent):
 def call(function, timeout):
     """function() in namespaces of its own (mounts, processes, IPC); returns what it returns (JSON types).
 
-    Raises Impossible where the host forbids that, TestFailed with what the function raised, ApacheConfigError after ``timeout`` seconds or when the process dies.
+    Raises Impossible where the host forbids that, TestFailed with what the function raised,
+    ApacheConfigError after ``timeout`` seconds or when the process dies.
     """
     reader, writer = os.pipe()
     parent = os.getpid()
@@ -66,10 +68,8 @@ def call(function, timeout):
         return answer(reader, time.monotonic() + timeout, timeout)
     finally:
         os.close(reader)
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         os.waitpid(child, 0)
 
 
@@ -97,7 +97,7 @@ def enclosed(function, writer, parent):
         try:
             data = json.dumps(result).encode("utf-8")
             while data:
-                data = data[os.write(writer, data):]
+                data = data[os.write(writer, data) :]
         finally:
             os._exit(0)
 
@@ -188,8 +188,11 @@ def host_addresses():
     except ValueError:
         return []
     infos = [info for link in links if link.get("ifname") != "lo" for info in link.get("addr_info", [])]
-    return ["%s/%d" % (info["local"], 32 if info["family"] == "inet" else 128) for info in infos
-            if info.get("family") in ("inet", "inet6") and info.get("scope") != "link"]
+    return [
+        "%s/%d" % (info["local"], 32 if info["family"] == "inet" else 128)
+        for info in infos
+        if info.get("family") in ("inet", "inet6") and info.get("scope") != "link"
+    ]
 
 
 def private_network(addresses):

@@ -15,7 +15,6 @@ from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config impor
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.errors import ApacheConfigError
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.layout import OWN_CONF
 
-
 PROVEN = "proven"  # an empty file in a generation
 
 
@@ -83,8 +82,15 @@ def prune(layout, keep, needed):
     for number in known:
         if number not in needed and number not in kept:
             files.remove_tree(layout.generation(number))
-    for folder in (layout.generations, layout.directory, layout.conf_available, layout.conf_enabled, layout.mods_enabled,
-                   layout.sites_enabled, layout.drop_in_dir):
+    for folder in (
+        layout.generations,
+        layout.directory,
+        layout.conf_available,
+        layout.conf_enabled,
+        layout.mods_enabled,
+        layout.sites_enabled,
+        layout.drop_in_dir,
+    ):
         files.sweep(folder)
 
 
@@ -157,8 +163,13 @@ def steps(layout, state, drop_ins=True, off_first=False):
     """
     before, after = [], []
     if drop_ins:
-        before.append((live_drop_ins(layout).items() - state.drop_ins.items() or state.drop_ins.keys() - live_drop_ins(layout).keys(),
-                       "write the drop-ins", write_drop_ins))
+        before.append(
+            (
+                live_drop_ins(layout).items() - state.drop_ins.items() or state.drop_ins.keys() - live_drop_ins(layout).keys(),
+                "write the drop-ins",
+                write_drop_ins,
+            )
+        )
         after.append((live_drop_ins(layout).keys() - state.drop_ins.keys(), "remove drop-ins", remove_drop_ins))
     before.append((switches.mpm_to_select(layout, state), "select the MPM", switches.select_mpm))
     before.append((switches.to_put_back(layout, state), "switch on what was found", switches.put_back))

@@ -59,9 +59,13 @@ def test_the_answer_carries_the_number_and_only_the_number_differs():
 
 def test_modules_keep_their_order_and_headers_comes_before_remoteip():
     own = list(generation.OWN_MODULES)
-    assert generation.wanted_modules(owners(a={"modules": ["ssl", "headers"]}, b={"modules": ["wsgi", "ssl"]})) == own + ["ssl", "headers", "wsgi"]
-    assert generation.wanted_modules(owners(a={"modules": ["remoteip", "ssl"]}, b={"modules": ["headers"]})) == own + ["headers", "remoteip", "ssl"] or \
-        generation.wanted_modules(owners(a={"modules": ["remoteip", "ssl"]}, b={"modules": ["headers"]})) == own + ["ssl", "headers", "remoteip"]
+    assert generation.wanted_modules(owners(a={"modules": ["ssl", "headers"]}, b={"modules": ["wsgi", "ssl"]})) == [*own, "ssl", "headers", "wsgi"]
+    assert generation.wanted_modules(owners(a={"modules": ["remoteip", "ssl"]}, b={"modules": ["headers"]})) == [
+        *own,
+        "headers",
+        "remoteip",
+        "ssl",
+    ] or generation.wanted_modules(owners(a={"modules": ["remoteip", "ssl"]}, b={"modules": ["headers"]})) == [*own, "ssl", "headers", "remoteip"]
 
 
 def test_the_mpm_is_a_switch_and_not_a_module_to_load():

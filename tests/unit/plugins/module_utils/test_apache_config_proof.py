@@ -12,7 +12,8 @@ def page(rows, *scoreboard):
     """A status page of Apache 2.4.71 with these (slot, pid, stopping, busy, graceful, idle)."""
     table = "".join(
         "<tr><td>%d</td><td>%d</td><td>%s</td><td>0</td><td>yes</td><td>%d</td><td>%d</td><td>%d</td><td>0</td><td>0</td><td>0</td><td>0</td></tr>\n" % row
-        for row in rows)
+        for row in rows
+    )
     total = "<tr><td>Sum</td><td>2</td><td>0</td><td>0</td><td>&nbsp;</td><td>1</td><td>0</td><td>49</td></tr>"
     return "<dt>Server MPM: event</dt>\n<table>%s%s</table>\n<pre>%s</pre>" % (table, total, "\n".join(scoreboard))
 
@@ -61,8 +62,13 @@ def test_addresses_of_proc_net(text, width, address):
 
 @pytest.mark.parametrize(
     ("wanted", "other", "taken"),
-    [(("", 80), ("", 80), True), (("", 80), ("10.0.0.1", 80), True), (("10.0.0.1", 80), ("", 80), True),
-     (("10.0.0.1", 80), ("10.0.0.2", 80), False), (("", 81), ("", 80), False)],
+    [
+        (("", 80), ("", 80), True),
+        (("", 80), ("10.0.0.1", 80), True),
+        (("10.0.0.1", 80), ("", 80), True),
+        (("10.0.0.1", 80), ("10.0.0.2", 80), False),
+        (("", 81), ("", 80), False),
+    ],
 )
 def test_taken_ports(monkeypatch, wanted, other, taken):
     monkeypatch.setattr(service, "listening", lambda: [(*other, "77")])
