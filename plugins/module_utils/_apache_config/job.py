@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config import (
-    files, generation, modules, namespace, rehearsal, report, service, store)
+    files, generation, modules, namespace, rehearsal, report, store)
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.errors import ApacheConfigError, RequestError, TestFailed
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.golive import Switch
 
@@ -47,21 +47,22 @@ def execute(request, layout):
             return Job(request, layout).run()
         except OSError as exc:
             if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-                raise ApacheConfigError("cannot write %s: %s; nothing was changed" % (exc.filename or layout.directory, os.strerror(exc.errno))) from exc
+                where = exc.filename or layout.directory
+                raise ApacheConfigError("cannot write %s: %s; nothing was changed" % (where, os.strerror(exc.errno))) from exc
             raise
 
 
 def without_apache(request, layout):
     """A bare host: check mode says what it can, anything else is refused."""
     if request.state == "removed":
-        return {"changed": os.path.isdir(layout.directory), "generation": None, "action": "none", "running": {}, "warnings": [], "diff": []}
+        return {"changed": False, "generation": None, "action": "none", "running": {}, "warnings": [], "diff": [], "reasons": []}
     if not request.check_mode:
         raise RequestError("Apache is not installed: there is no %s" % layout.binary)
     owners = generation.merged({}, generation.checked_owners(request.owners))
     wanted = generation.target(1, owners, request.status_address, lambda names: modules.load_lines(layout, names))
     return {
         "changed": True, "generation": 1, "action": "start" if request.service_state == "started" else "none", "running": {},
-        "warnings": ["not tested: Apache is not installed"], "diff": report.diff(generation.NOTHING, wanted, layout)}
+        "reasons": [], "warnings": ["not tested: Apache is not installed"], "diff": report.diff(generation.NOTHING, wanted, layout)}
 
 
 @contextmanager
@@ -116,13 +117,13 @@ class Job:
         switch.prepare(wanted, tried, missing)
         difference = report.diff(self.current or generation.NOTHING, wanted, self.layout)
         if self.request.check_mode:
-            return self.result(True, wanted, switch.action, {}, difference)
+            return self.result(bool(missing) or switch.action != "none", wanted, switch.action, {}, difference, switch.reasons)
         running = switch.go_live()
         needed = {wanted.number, (self.proven or generation.NOTHING).number}
         store.prune(self.layout, self.request.keep, needed)
         if wanted.number is None:
             files.remove_tree(self.layout.directory)
-        return self.result(True, wanted, switch.action, running, difference, switch.reasons)
+        return self.result(bool(missing) or switch.action != "none", wanted, switch.action, running, difference, switch.reasons)
 
     def tidy(self, wanted, idle):
         """Nothing is left to do but to finish what a killed run had proven; returns whether something of ours was removed."""
