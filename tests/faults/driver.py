@@ -18,10 +18,10 @@ import signal
 import sys
 
 sys.path.insert(0, "/opt/evenkeel")
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config import golive, service  # noqa: E402
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.errors import ApacheConfigError  # noqa: E402
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.job import Request, execute  # noqa: E402
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.layout import Layout  # noqa: E402
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config import golive, service
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.errors import ApacheConfigError
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.job import Request, execute
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.layout import Layout
 
 MAIN = os.getpid()
 

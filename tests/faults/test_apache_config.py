@@ -10,7 +10,7 @@ import random
 
 import pytest
 
-from .conftest import KILLS, PROBES, converges, owners, request, still_fine
+from .conftest import KILLS, converges, owners, request, still_fine
 
 TLS = "<IfModule !ssl_module>\nLoadModule ssl_module /usr/lib/apache2/modules/mod_ssl.so\n</IfModule>\nListen 8443\n<VirtualHost *:8443>\nServerName tls.test\n" \
       "SSLEngine on\nSSLCertificateFile /etc/ssl/one.crt\nSSLCertificateKeyFile /etc/ssl/%s.key\n</VirtualHost>\n"

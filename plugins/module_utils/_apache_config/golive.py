@@ -13,7 +13,6 @@ import time
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config import configtest, files, generation, proof, service, store
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.errors import ApacheConfigError, ProofFailed, TestFailed
 
-
 STARTING = 5.0  # seconds for which a server that has just been started may have incomplete processes
 
 # What a service says when nothing is wrong.

@@ -14,7 +14,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config import (
-    files, generation, modules, namespace, rehearsal, report, store)
+    files,
+    generation,
+    modules,
+    namespace,
+    rehearsal,
+    report,
+    store,
+)
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.errors import ApacheConfigError, RequestError, TestFailed
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.golive import Switch
 
@@ -77,7 +84,8 @@ def locked(layout):
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise ApacheConfigError("another run of apache_config holds %s for more than %d s" % (layout.lock, LOCK_TIMEOUT)) from None
+                    text = "another run of apache_config holds %s for more than %d s"
+                    raise ApacheConfigError(text % (layout.lock, LOCK_TIMEOUT)) from None
                 time.sleep(0.1)
         yield
     finally:
@@ -158,7 +166,7 @@ class Job:
         wanted = generation.target(base.number, owners, self.request.status_address, load, early)
         if base.number is not None and generation.same(base, wanted):
             return replace(wanted, settings=base.settings)
-        number = max(store.numbers(self.layout) + [base.number or 0, self.pointed or 0]) + 1
+        number = max([*store.numbers(self.layout), base.number or 0, self.pointed or 0]) + 1
         return generation.target(number, owners, self.request.status_address, load, early)
 
     def former(self):
@@ -189,14 +197,15 @@ class Job:
             return {}
         except TestFailed as exc:
             if self.request.check_mode and report.may_be_missing(exc.message):
-                self.warnings.append("not tested: something is not there yet, perhaps made by a task that check mode left out: %s" % exc.message)
+                self.warnings.append("not tested: something is missing, perhaps a task makes it that check mode left out: %s" % exc.message)
                 return {}
             owner, fragment = generation.owner_of((exc.details.get("offender") or {}).get("path", ""), wanted)
             if owner:
                 exc.details["offender"].update(owner=owner, fragment=fragment)
             raise
         for gap in tried["gaps"]:
-            self.warnings.append("after the step '%s' Apache could not start until the next step: %s" % (gap["step"], "; ".join(gap["messages"])))
+            text = "after the step '%s' Apache could not have been started until the next step: %s"
+            self.warnings.append(text % (gap["step"], "; ".join(gap["messages"])))
         if not tried["before_ok"]:
             self.warnings.append("the configuration found could not be started any more: %s" % "; ".join(tried["before_messages"]))
         if tried["why_not_started"]:

@@ -17,6 +17,7 @@ import resource
 import shlex
 import subprocess
 import time
+from contextlib import suppress
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config import configtest, files, namespace, proof, service, store
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.errors import TestFailed
@@ -30,8 +31,9 @@ def environment(layout):
     if not layout.envvars or not os.path.exists(layout.envvars):
         return clean
     script = 'set -a; . "$1" >&2; exec env -0'
-    done = subprocess.run(["/bin/sh", "-c", script, "sh", layout.envvars], env=clean, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL, encoding="utf-8", errors="replace", check=False)
+    done = subprocess.run(
+        ["/bin/sh", "-c", script, "sh", layout.envvars], env=clean, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, encoding="utf-8", errors="replace", check=False)
     return dict(pair.split("=", 1) for pair in done.stdout.split("\0") if "=" in pair) or clean
 
 
@@ -47,8 +49,8 @@ def config_test(layout, env, dump=True):
         arguments += ["-C", "LoadModule %s %s" % (configtest.PROBE, module), "-D", "DUMP_CONFIG", "-D", "DUMP_MODULES"]
     try:
         done = subprocess.run(
-            command(layout, env, *arguments), env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            timeout=60, encoding="utf-8", errors="replace", check=False)
+            command(layout, env, *arguments), env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=60,
+            encoding="utf-8", errors="replace", check=False)
     except subprocess.TimeoutExpired:
         return False, ["%s -t did not end within 60 s" % layout.binary], {}
     settings = configtest.evaluate(done.stdout) if done.returncode == 0 and len(arguments) > 1 else {}
@@ -170,10 +172,8 @@ def make_run_dirs(layout, env):
     for path in filter(None, owned):
         if not os.path.isdir(path):
             os.makedirs(path)
-            try:
+            with suppress(KeyError):  # no such user: Apache will say so
                 os.chown(path, pwd.getpwnam(env.get("APACHE_RUN_USER", "root")).pw_uid, -1)
-            except KeyError:
-                pass  # Apache will say so
 
 
 def open_files():

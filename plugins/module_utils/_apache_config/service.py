@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import time
 
@@ -114,7 +115,8 @@ class Words:
 
     def journal(self):
         """New lines of the unit's journal."""
-        code, text = run(["journalctl", "--unit", self.layout.service, "--since", "@%.6f" % self.since, "--output", "cat", "--no-pager", "--lines", "60"])
+        code, text = run([
+            "journalctl", "--unit", self.layout.service, "--since", "@%.6f" % self.since, "--output", "cat", "--no-pager", "--lines", "60"])
         return "" if code or text.startswith("-- No entries") else text
 
 
@@ -140,8 +142,6 @@ def listening():
 
 def readable(text, width):
     """A /proc/net/tcp address (little-endian words in hexadecimal) as people write it."""
-    import socket
-
     raw = b"".join(bytes.fromhex(text[i:i + 8])[::-1] for i in range(0, width, 8))
     return socket.inet_ntop(socket.AF_INET if width == 8 else socket.AF_INET6, raw)
 

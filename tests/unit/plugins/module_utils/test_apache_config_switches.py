@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import replace
 
@@ -28,15 +29,16 @@ def layout(tmp_path):
     (root / "mods-available" / "headers.load").write_text(HEADERS)
     (root / "mods-available" / "proxy_http.load").write_text("# Depends: proxy\nLoadModule proxy_http_module /m/mod_proxy_http.so\n")
     (root / "sites-available" / "000-default.conf").write_text("")
-    for kind, name in (("mods", "status.load"), ("mods", "status.conf"), ("mods", "mpm_prefork.load"), ("mods", "mpm_prefork.conf"), ("sites", "000-default.conf")):
+    links = [("mods", name) for name in ("status.load", "status.conf", "mpm_prefork.load", "mpm_prefork.conf")]
+    for kind, name in [*links, ("sites", "000-default.conf")]:
         os.symlink("../%s-available/%s" % (kind, name), root / ("%s-enabled" % kind) / name)
     for marker in ("module/enabled_by_maint/status", "module/enabled_by_admin/mpm_prefork", "site/enabled_by_admin/000-default"):
         path = state / marker
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
     paths = {name: str(root / folder) for name, folder in {
-        "server_root": "", "directory": "evenkeel", "conf_available": "conf-available", "conf_enabled": "conf-enabled", "mods_available": "mods-available",
-        "mods_enabled": "mods-enabled", "sites_enabled": "sites-enabled"}.items()}
+        "server_root": "", "directory": "evenkeel", "conf_available": "conf-available", "conf_enabled": "conf-enabled",
+        "mods_available": "mods-available", "mods_enabled": "mods-enabled", "sites_enabled": "sites-enabled"}.items()}
     return Layout(markers=str(state), unit_dir=str(tmp_path / "units"), modules_dir="/m", **paths)
 
 
@@ -115,10 +117,8 @@ def test_a_run_killed_anywhere_is_finished_by_the_next(layout, monkeypatch, numb
     for state in (OFF, generation.NOTHING):
         with monkeypatch.context() as patch:
             kill_at(patch, number)
-            try:
+            with contextlib.suppress(Killed):
                 store.switch(layout, state)
-            except Killed:
-                pass
         store.switch(layout, state)
         assert store.differences(layout, state) == []
         store.prune(layout, 5, {1})
@@ -173,7 +173,7 @@ def test_what_needs_prefork_is_refused_by_name(layout):
     with open(os.path.join(layout.mods_available, "php8.4.load"), "w") as handle:
         handle.write("# Conflicts: php5\n# Depends: mpm_prefork\nLoadModule php_module /m/libphp8.4.so\n")
     enable(layout, "php8.4")
-    with pytest.raises(RequestError, match="php8.4 needs the prefork MPM"):
+    with pytest.raises(RequestError, match=r"php8\.4 needs the prefork MPM"):
         modules.refuse_needing_prefork(layout, OFF)
     modules.refuse_needing_prefork(layout, replace(OFF, disable=frozenset({("modules", "php8.4")})))
 
