@@ -200,6 +200,8 @@ def describe(affinity, hostname, packages, wanted=(), root="/", python=None):
         "cgroup": limits["version"],
         "somaxconn": number(read(root, "/proc/sys/net/core/somaxconn")),
         "tcp_max_syn_backlog": number(read(root, "/proc/sys/net/ipv4/tcp_max_syn_backlog")),
+        # A container often has /proc/sys read-only: the machine it runs on decides.
+        "sysctl_writable": os.access(os.path.join(root, "proc/sys/net/core/somaxconn"), os.W_OK),
         "python": system_python(root) or python,
         "apache": apache,
         "mod_wsgi": mod_wsgi,

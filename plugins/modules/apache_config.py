@@ -165,6 +165,10 @@ options:
         description: Directory of the pid file and the sockets, if O(layout.envvars) does not say it.
         type: str
         default: /run/apache2
+      pid_file:
+        description: Apache's pid file, which tells the main process when systemd cannot.
+        type: str
+        default: /run/apache2/apache2.pid
       unit_dir:
         description: Directory of the administrator's units.
         type: str

@@ -110,6 +110,11 @@ ansible_facts:
           returned: always
           type: int
           sample: 1024
+        sysctl_writable:
+          description: Whether kernel settings can be changed on this host; in a container mostly not.
+          returned: always
+          type: bool
+          sample: true
         python:
           description: Version of the system's C(/usr/bin/python3).
           returned: always

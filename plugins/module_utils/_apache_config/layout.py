@@ -30,6 +30,7 @@ class Layout:
     envvars: str = "/etc/apache2/envvars"
     error_log: str = "/var/log/apache2/error.log"
     run_dir: str = "/run/apache2"
+    pid_file: str = "/run/apache2/apache2.pid"
     unit_dir: str = "/etc/systemd/system"
     lock: str = "/run/evenkeel-apache_config.lock"
 

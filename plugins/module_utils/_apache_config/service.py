@@ -37,9 +37,20 @@ def show(layout):
     if code:
         raise ApacheConfigError("systemctl show %s failed: %s" % (layout.service, text.strip()))
     state = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-    state["MainPID"] = int(state.get("MainPID") or 0)
+    # The unit of the distribution names no PIDFile, and with a piped log systemd cannot guess which process is the main one.
+    state["MainPID"] = int(state.get("MainPID") or 0) or (recorded_pid(layout) if is_active(state) else 0)
     state["NeedDaemonReload"] = state.get("NeedDaemonReload") == "yes"
     return state
+
+
+def recorded_pid(layout):
+    """What Apache's own pid file says, 0 unless that process is Apache."""
+    try:
+        with open(layout.pid_file, encoding="ascii") as handle:
+            pid = int(handle.read())
+        return pid if os.readlink("/proc/%d/exe" % pid) == os.path.realpath(layout.binary) else 0
+    except (OSError, ValueError):
+        return 0
 
 
 def is_active(state):

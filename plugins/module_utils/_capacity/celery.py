@@ -1,0 +1,108 @@
+# Copyright (c) 2026, the evenkeel.wsgi authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Celery: the settings of every node, its memory cap and the broker's visibility timeout."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity import sources
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.constants import CELERY_OVERSHOOT, CELERY_PARENT
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.errors import CapacityError, nearest, refuse
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.model import CeleryApplication, CeleryNode, Setting, Value
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.timeouts import celery_limits
+
+REDIS_VISIBILITY = 3600
+"""kombu's default for Redis: a message not acknowledged for so long is handed out again."""
+WORKER_OPTIONS: Mapping[str, str] = {
+    "queues": "-Q", "pool": "--pool", "concurrency": "--concurrency", "autoscale": "--autoscale",
+    "prefetch_multiplier": "--prefetch-multiplier", "time_limit": "--time-limit", "soft_time_limit": "--soft-time-limit",
+    "max_tasks_per_child": "--max-tasks-per-child", "max_memory_per_child": "--max-memory-per-child", "loglevel": "--loglevel",
+}  # fmt: skip
+"""Options of the celery worker command, in the order in which they are printed."""
+OTHER_OPTIONS = ("MemoryMax", "TimeoutStopSec", "visibility_timeout")
+"""Settings of a node that are not options of its command line: systemd's and the application's configuration."""
+
+
+def memory(node: CeleryNode) -> int:
+    """Return the memory cap of a node with all children of autoscale's maximum, MiB."""
+    children = node.high if node.pool == "prefork" else 1
+    return math.ceil((CELERY_PARENT + children * node.max_memory_per_child_mib) * CELERY_OVERSHOOT)
+
+
+def visibility(application: CeleryApplication) -> int:
+    """Return seconds after which the broker hands a message out again: longer than any task, prefetched ones included."""
+    if application.visibility_timeout is not None:
+        return application.visibility_timeout
+    held = max((node.time_limit * node.prefetch_multiplier for node in application.nodes), default=0)
+    return max(REDIS_VISIBILITY, math.ceil(held * 1.2 / 600) * 600)
+
+
+def options(node: CeleryNode, visible: int, pinned_visibility: bool = False) -> dict[str, Setting]:
+    """Return the settings of one node in the order in which they are printed."""
+    soft, stop = celery_limits(node.time_limit, node.soft_time_limit)
+    prefork = node.pool == "prefork"
+    cap = memory(node)
+    size = (
+        Setting("autoscale", f"{node.high},{node.low}", "children", "maximum,minimum: grows under load, idles small", sources.CELERY)
+        if node.autoscale
+        else Setting("concurrency", node.high, "children", "a fixed number of children", sources.CELERY)
+    )
+    wanted = [
+        Setting("queues", ",".join(node.queues), "", "only this node takes from these queues, so no other work delays them", sources.CELERY),
+        Setting("pool", node.pool, "", "one process per task: limits are enforced, memory is given back" if prefork else "as asked for", sources.CELERY),
+        size,
+        Setting("prefetch_multiplier", node.prefetch_multiplier, "messages/child",
+                "messages that a child holds back: 1, or short tasks wait behind long ones", sources.CELERY_OPTIMIZING),
+        Setting("time_limit", node.time_limit, "s", "a task that runs longer is killed", sources.CELERY),
+    ]  # fmt: skip
+    if prefork:
+        wanted.append(
+            Setting("soft_time_limit", soft, "s", f"SoftTimeLimitExceeded {node.time_limit - soft} s before the kill, to clean up", sources.CELERY)
+        )
+        if node.max_tasks_per_child is not None:
+            wanted.append(Setting("max_tasks_per_child", node.max_tasks_per_child, "tasks", "pinned", sources.PIN))
+        wanted.append(
+            Setting("max_memory_per_child", node.max_memory_per_child_mib * 1024, "KiB",
+                    f"a child above {node.max_memory_per_child_mib} MiB is replaced after its task", sources.CELERY)
+        )  # fmt: skip
+    wanted += [
+        Setting("loglevel", node.loglevel, "", "as asked for", sources.CELERY),
+        Setting("MemoryMax", cap, "MiB",
+                f"{node.high if prefork else 1} x {node.max_memory_per_child_mib} MiB at the maximum + {CELERY_PARENT} MiB for the main process, "
+                f"x {CELERY_OVERSHOOT} because a child is replaced only after its task", sources.SYSTEMD),
+        Setting("TimeoutStopSec", stop, "s", f"a stop waits for a task that began just before: above time_limit {node.time_limit} s", sources.SYSTEMD_SERVICE),
+        Setting("visibility_timeout", visible, "s",
+                "pinned" if pinned_visibility else "longer than the longest time_limit of the application x prefetched messages, "
+                f"at least the default of {REDIS_VISIBILITY} s: before that the broker would hand a running task out again",
+                sources.PIN if pinned_visibility else sources.REDIS_BROKER),
+    ]  # fmt: skip
+    return {setting.name: setting for setting in wanted}
+
+
+def arguments(name: str, settings: Mapping[str, Value | Mapping[str, Value]], *, multi: bool = False) -> list[str]:
+    """Return one node's arguments of ``celery worker``, or of ``celery multi`` where every option names its node.
+
+    The arguments are words, not yet quoted for a shell and with no ``%`` in them that systemd would expand.
+    """
+    for option in settings:
+        if option not in WORKER_OPTIONS and option not in OTHER_OPTIONS:
+            raise CapacityError(f"{name}.{option} is not a setting of a Celery node. {nearest(str(option), WORKER_OPTIONS)}")
+    words = []
+    for option, flag in WORKER_OPTIONS.items():
+        if option not in settings:
+            continue
+        found = settings[option]
+        value = found["value"] if isinstance(found, Mapping) else found
+        if isinstance(value, (list, tuple)):
+            value = ",".join(str(item) for item in value)
+        text = str(value)
+        if not text or not text.isprintable() or any(char in text for char in " '\"\\$`%;&|<>"):
+            raise refuse(f"{name}.{option}", text, "it is not a plain word of a command line", "Use letters, digits and . , _ : -.")
+        if option == "loglevel" and multi:
+            continue
+        flag = f"{flag}:{name}" if multi else flag
+        words += [flag, text] if flag.startswith("-Q") else [f"{flag}={text}"]
+    return words

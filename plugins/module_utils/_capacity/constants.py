@@ -1,0 +1,86 @@
+# Copyright (c) 2026, the evenkeel.wsgi authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every constant of the capacity model with its source.
+
+"sizing n" is finding n, "model" the model of the project's measurements: 2 vCPU, Debian 13, Apache 2.4.68 event,
+mod_wsgi 5.0.2. They come from one machine; docs/capacity.md tells how each one enters the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# --- CPU -------------------------------------------------------------------------------------------------------------
+CPU_SHARE: Mapping[str, float] = {"cpu": 1.0, "mixed": 0.25, "io": 0.05}
+"""Share of a request's unloaded time that needs a CPU, per workload: rendering only; a page with a few queries; a gateway."""
+
+LIBPYTHON_FACTOR: Mapping[str, float] = {"3.13": 1.38, "3.11": 1.24}
+"""CPU time of Python inside Debian's mod_wsgi relative to /usr/bin/python3 (sizing 9: shared libpython)."""
+LIBPYTHON_FACTOR_DEFAULT = 1.38
+
+REQUEST_OVERHEAD_S = 0.0003
+"""CPU that Apache and mod_wsgi themselves spend on a request (model)."""
+
+USABLE_CPU = 0.8
+"""Share of the CPUs that requests may plan with; the rest is the system's and the variance's (model)."""
+
+SATURATION = 2.0
+"""Slots per slot that keeps the CPUs busy on average. With 1/f slots per CPU the machine-repair model keeps a CPU of
+exponential work 79 % busy (f = 0.25), with 2/f 99 %: more only lengthens the tail (sizing 2)."""
+
+RUNNABLE_PER_CPU = 8
+"""Upper bound of slots x CPU share per vCPU (model): above it every request waits for the CPU, none gains."""
+
+PROCESSES_PER_CPU = 3
+"""Upper bound of one group's processes per vCPU (model)."""
+
+DEMAND_MARGIN = 1.3
+"""Slots per concurrently running request of the stated rate (model)."""
+
+MIN_THREADS, MAX_THREADS, MAX_THREADS_IDLE = 2, 25, 64
+"""Threads per daemon process; the last for requests that use the CPU less than IDLE_SHARE of their time (model)."""
+IDLE_SHARE = 0.02
+
+# --- Memory, MiB -----------------------------------------------------------------------------------------------------
+SYSTEM_BASE, SYSTEM_SHARE, SYSTEM_MAX = 160, 0.04, 2048
+"""Kernel, systemd, sshd, journald and a monitoring agent: a base and a share of the memory, up to a maximum."""
+
+MARGIN_SHARE = 0.12
+"""Kept free for growth and page cache. With the system's reserve it is the 0.8 of the model on a 2 GiB host."""
+
+THREAD_MIB = 0.2
+"""One more thread of a daemon process (sizing 10: 0.1 to 0.2)."""
+
+APACHE_BASE, APACHE_CHILD, APACHE_WORKER = 16.0, 5.0, 0.2
+"""Apache's parent with its modules and pipes; one child; one worker thread with the buffers of its connection."""
+
+APP_MEMORY = 120
+"""Default memory of one daemon process (sizing 10: 60 to 150 for a Django-size application)."""
+
+CELERY_PARENT = 100
+"""The main process of a Celery node: it imports the application, but runs no task."""
+CELERY_CHILD = 150
+CELERY_OVERSHOOT = 1.15
+"""Headroom of a node's MemoryMax: max_memory_per_child is looked at only after a task has ended."""
+
+# --- Apache ----------------------------------------------------------------------------------------------------------
+WORKERS_PER_SLOT = 2.5
+"""MaxRequestWorkers per daemon slot (sizing 4: 2.5 was enough, 1.7 was not)."""
+HEADROOM = 1.25
+"""MaxRequestWorkers per request that runs in or waits for a daemon (model)."""
+SPARE_WORKERS = 16
+"""Workers besides all daemon requests, for static files and the status page."""
+WORKERS_ALONE = 150
+"""MaxRequestWorkers of a host without an application: the distribution's."""
+MIN_CHILDREN, MIN_TPC, MAX_TPC = 2, 16, 256
+"""At least two children, so that one that ends never takes the service along; about as many as CPUs (sizing 12)."""
+SCOREBOARD_GENERATIONS = 2
+"""ServerLimit per running child. A child that ends gracefully keeps its scoreboard slot until its last connection is
+done. Measured on 2.4.71: with ServerLimit equal to the running children, one slow download per child made a reload an
+outage of more than 30 s (AH03490); with twice as many slots the next request was answered in 0.05 s."""
+
+LISTEN_BACKLOG = 4096
+"""Sizing 5: a burst of 1000 hung for 14 s with 511, had no error with 4096."""
+DAEMON_BACKLOG_MIN, DAEMON_BACKLOG_MAX = 8, 100
+"""listen-backlog of a daemon group; 100 is mod_wsgi's own default and called generous by its author."""

@@ -1,0 +1,363 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the evenkeel.wsgi authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make a host's Celery nodes the wanted ones."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: celery_nodes
+short_description: Make a host's Celery nodes the wanted ones
+version_added: "0.1.0"
+author:
+  - evenkeel.wsgi authors (@evenkeel)
+description:
+  - Keeps C(celery.service), the one service that an operator handles, and below it one systemd unit C(celery@NODE.service)
+    for each named Celery worker.
+  - Restarts only nodes whose unit, environment files, code or revision changed, and starts those that do not run. systemd
+    lets a node finish its running tasks first, for at most its C(TimeoutStopSec), and the module waits for that.
+  - Nodes that are no longer wanted are stopped in the same way before their units are removed.
+  - Never touches a unit that it did not write. Its own begin with the line C(# Managed by evenkeel.wsgi.celery_nodes).
+  - The role P(evenkeel.wsgi.celery_multi#role) makes the units from data. Use the module itself for units of your own.
+options:
+  units:
+    description:
+      - The text of each unit file by its name, C(celery.service) and one C(celery@NODE.service) for each of O(nodes).
+      - An empty dictionary together with empty O(nodes) stops and removes everything.
+    type: dict
+    required: true
+  nodes:
+    description: The nodes.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: The node's name, as in C(celery@NAME.service).
+        type: str
+        required: true
+      revision:
+        description: Any text. The node is restarted when it changes.
+        type: str
+        default: ""
+      code:
+        description:
+          - The directory that the node's code is loaded from, normally its C(WorkingDirectory).
+          - Symbolic links in it are followed when the module runs, so that the node is restarted after C(current) was
+            pointed to another release.
+        type: path
+  environment:
+    description:
+      - The files that the units name with C(EnvironmentFile=), C({path: text}). They belong to root with mode 0600; systemd reads them as root.
+      - The texts are never shown. They are hidden whole, because Ansible does not find a text of several lines in a list that it logs.
+    type: dict
+    default: {}
+  settle:
+    description:
+      - How many seconds a node that was started has to stay up before it counts as running.
+      - A node with pool processes counts at once, because Celery makes them only after it loaded the application.
+    type: int
+    default: 20
+  unit_directory:
+    description: Where the unit files are.
+    type: path
+    default: /etc/systemd/system
+  record:
+    description:
+      - Where the module keeps what it started each node with. It is this file that makes an interrupted run harmless.
+    type: path
+    default: /var/lib/evenkeel/celery_nodes.json
+attributes:
+  check_mode:
+    support: full
+    description: Also works on a host that has neither the application nor its user yet.
+  diff_mode:
+    support: full
+    description: Shows unit files. Of environment files it shows only that they change.
+  platform:
+    support: full
+    platforms: linux
+    description: Needs systemd.
+seealso:
+  - module: evenkeel.wsgi.application_release
+"""
+
+EXAMPLES = r"""
+- name: One node for the queue Q1
+  evenkeel.wsgi.celery_nodes:
+    units:
+      celery.service: "{{ lookup('ansible.builtin.template', 'celery.service.j2') }}"
+      celery@default.service: "{{ lookup('ansible.builtin.template', 'celery@default.service.j2') }}"
+    nodes:
+      - name: default
+        code: /srv/shop/current
+    environment:
+      /etc/evenkeel/celery/shop.secrets: "SECRET_KEY={{ shop_secret_key | quote }}\n"
+# nodes: {"default": {"active": true, "main_pid": 4711, "restarted": true}}
+
+- name: No nodes at all any more
+  evenkeel.wsgi.celery_nodes:
+    units: {}
+    nodes: []
+"""
+
+RETURN = r"""
+nodes:
+  description: The nodes as systemd sees them at the end, or before anything happened in check mode.
+  type: dict
+  returned: always
+  contains:
+    active:
+      description: Whether the node runs.
+      type: bool
+    main_pid:
+      description: The process id of its main process, 0 when it does not run.
+      type: int
+    restarted:
+      description: Whether this run started or restarted it, or would have in check mode.
+      type: bool
+  sample: {"default": {"active": true, "main_pid": 4711, "restarted": false}}
+removed:
+  description: Nodes that were stopped and removed.
+  type: list
+  elements: str
+  returned: always
+  sample: []
+"""
+
+import os
+import stat
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.evenkeel.wsgi.plugins.module_utils import _celery_nodes as core
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._files import read_or_none, sync_directory, write_atomically
+
+
+class Host:
+    """The host as this module sees and changes it."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+        self.unit_directory = module.params["unit_directory"]
+        self.record_path = module.params["record"]
+        self.record = core.Record.parse(read_or_none(self.record_path))
+
+    def systemctl(self, *arguments: str) -> str:
+        """Run systemctl, which must succeed."""
+        code, out, err = self.module.run_command(["systemctl", *arguments])
+        if code:
+            raise core.NodesError(f"systemctl {' '.join(arguments)} failed with {code}: {(err or out).strip()}")
+        return out
+
+    def states(self, units: t.Iterable[str]) -> dict[str, core.State]:
+        """Ask systemd for all units at once."""
+        names = sorted(units)
+        blocks = self.systemctl("show", f"--property={core.PROPERTIES}", *names).strip("\n").split("\n\n") if names else []
+        return {name: core.State.parse(block) for name, block in zip(names, blocks)}
+
+    def units(self, wanted: t.Container[str]) -> dict[str, str]:
+        """Read our unit files; refuse a wanted one that somebody else wrote."""
+        found = {}
+        for name in sorted(os.listdir(self.unit_directory)):
+            path = os.path.join(self.unit_directory, name)
+            if not (name in wanted or (name.startswith("celery") and name.endswith(".service"))) or not os.path.isfile(path):
+                continue
+            text = (read_or_none(path) or b"").decode(errors="replace")
+            if text.startswith(core.FIRST_LINE + "\n"):
+                found[name] = text
+            elif name in wanted:
+                raise core.NodesError(
+                    f"{path} was not written by this module: let it finish its tasks with `systemctl disable --now {name}`, "
+                    "move the file away, then run `systemctl daemon-reload`"
+                )
+        return found
+
+    def keep_record(self, record: core.Record) -> None:
+        """Store the record."""
+        if record != self.record:
+            os.makedirs(os.path.dirname(self.record_path), exist_ok=True)
+            write_atomically(self.record_path, record.dump(), 0o600)
+            self.record = record
+
+
+ENVIRONMENT_MODE = 0o600
+
+
+def environment_differs(path: str, content: str) -> bool:
+    """Whether an environment file is not as wanted."""
+    try:
+        state = os.stat(path)
+    except FileNotFoundError:
+        return True
+    private = (state.st_uid, state.st_gid, stat.S_IMODE(state.st_mode)) == (os.geteuid(), os.getegid(), ENVIRONMENT_MODE)
+    return not private or read_or_none(path) != content.encode()
+
+
+def children(pid: int) -> bool:
+    """Whether a process has child processes."""
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            status = read_or_none(f"/proc/{entry}/stat") or b""
+            if status.rpartition(b")")[2].split()[1:2] == [str(pid).encode()]:
+                return True
+    return False
+
+
+def settle(host: Host, nodes: t.Collection[str], patience: int) -> None:
+    """Wait until nodes that were started have shown that they stay up; fail with their own words when they do not."""
+    begin = time.monotonic()
+    waiting = {node: host.states([core.unit(node)])[core.unit(node)] for node in nodes}
+    while waiting:
+        now = host.states(core.unit(node) for node in waiting)
+        for node, first in list(waiting.items()):
+            state = now[core.unit(node)]
+            if not state.active or state.main_pid != first.main_pid:
+                _code, said, _err = host.module.run_command(
+                    ["journalctl", "--no-pager", "--output=cat", "--lines=15", f"--unit={core.unit(node)}"]
+                )
+                raise core.NodesError(
+                    f"node {node} does not stay up (systemd says {state.sub}). Look at `journalctl -u {core.unit(node)}`, "
+                    f"correct the application or the node and run again. It said last:\n{said.strip()}"
+                )
+            if children(state.main_pid) or time.monotonic() - begin > patience:
+                del waiting[node]
+        if waiting:
+            time.sleep(0.3)
+
+
+def apply(host: Host, actions: core.Actions, units: dict[str, str], environment: dict[str, str]) -> None:
+    """Do what has to be done before nodes are started, so that a kill at any point leaves work that the next run sees."""
+    host.keep_record(
+        core.Record(
+            {node: value for node, value in host.record.nodes.items() if node not in actions.forget},
+            tuple({*host.record.environment, *environment}),
+        )
+    )
+    if actions.stop:
+        host.systemctl("stop", *actions.stop)
+        host.module.run_command(["systemctl", "reset-failed", *actions.stop])  # or it stays listed as failed; says no if it is not
+    if core.SERVICE in actions.remove:
+        host.systemctl("disable", core.SERVICE)
+    for name in actions.remove:
+        os.unlink(os.path.join(host.unit_directory, name))
+    for path in host.record.environment:
+        if path not in environment and os.path.exists(path):
+            os.unlink(path)
+    for path, content in environment.items():
+        if environment_differs(path, content):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            write_atomically(path, content.encode(), ENVIRONMENT_MODE)
+    for name in actions.write:
+        write_atomically(os.path.join(host.unit_directory, name), units[name].encode(), 0o644)
+    sync_directory(host.unit_directory)
+
+
+def run_nodes(host: Host, actions: core.Actions, digests: dict[str, str], patience: int) -> None:
+    """Start and restart; put down what each node was started with once it stays up."""
+    if actions.enable:
+        host.systemctl("enable", core.SERVICE)
+    if actions.start_service:
+        host.systemctl("start", core.SERVICE)
+    # One call each: systemd stops and starts all of them at the same time.
+    if actions.restart:
+        host.systemctl("restart", *(core.unit(node) for node in actions.restart))
+    if actions.start:
+        host.systemctl("start", *(core.unit(node) for node in actions.start))
+    settle(host, [*actions.restart, *actions.start], patience)
+    host.keep_record(core.Record(digests, host.record.environment))
+
+
+def reconcile(module: AnsibleModule) -> dict[str, t.Any]:
+    """Do what the module is for and return its results."""
+    units, nodes, contents = (module.params[name] for name in ("units", "nodes", "environment"))
+    names = [node["name"] for node in nodes]
+    core.check(units, names)
+    host = Host(module)
+    for node in nodes:
+        if not module.check_mode and node["code"] and not os.path.isdir(node["code"]):
+            raise core.NodesError(
+                f"node {node['name']}: its code {node['code']} does not exist on this host: release the application first "
+                "(role mod_wsgi_daemon, or the module application_release)"
+            )
+    have = host.units(units)
+    digests = {
+        node["name"]: core.digest(
+            units[core.unit(node["name"])], contents, node["revision"], os.path.realpath(node["code"]) if node["code"] else ""
+        )
+        for node in nodes
+    }
+    states = host.states({*units, *have})
+    rewritten = [path for path, content in contents.items() if read_or_none(path) != content.encode()]
+    actions = core.plan(wanted=units, have=have, digests=digests, rewritten=rewritten, record=host.record, states=states)
+    files = [path for path, content in contents.items() if environment_differs(path, content)]
+    obsolete = [path for path in host.record.environment if path not in contents and os.path.exists(path)]
+    stale = any(state.stale for state in states.values())
+    changed = actions.any or bool(files or obsolete) or stale
+    if changed and not module.check_mode:
+        apply(host, actions, units, contents)
+        if actions.write or actions.remove or stale:
+            host.systemctl("daemon-reload")
+        run_nodes(host, actions, digests, module.params["settle"])
+        host.keep_record(core.Record(digests, tuple(contents)))
+        states = host.states(units)
+    touched = {*actions.restart, *actions.start}
+    return {
+        "changed": changed,
+        "nodes": {
+            name: {
+                "active": states[core.unit(name)].active,
+                "main_pid": states[core.unit(name)].main_pid,
+                "restarted": name in touched,
+            }
+            for name in names
+        },
+        "removed": [core.node_of(name) for name in actions.remove if core.node_of(name)],
+        "diff": differences(host.unit_directory, have, units, [*files, *obsolete]),
+    }
+
+
+def differences(folder: str, have: dict[str, str], wanted: dict[str, str], files: list[str]) -> list[dict[str, str]]:
+    """Return what changes in files, for --diff; of an environment file not a word of its content."""
+    texts = []
+    for name in sorted({*have, *wanted}):
+        if have.get(name) != wanted.get(name):
+            path = f"{folder}/{name}"
+            before, after = have.get(name, ""), wanted.get(name, "")
+            texts.append({"before_header": path, "after_header": path, "before": before, "after": after})
+    return texts + [{"prepared": f"{path} changes (its content is not shown)\n"} for path in files]
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "units": {"type": "dict", "required": True},
+            "nodes": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "revision": {"type": "str", "default": ""},
+                    "code": {"type": "path"},
+                },
+            },
+            "environment": {"type": "dict", "default": {}, "no_log": True},
+            "settle": {"type": "int", "default": 20},
+            "unit_directory": {"type": "path", "default": "/etc/systemd/system"},
+            "record": {"type": "path", "default": "/var/lib/evenkeel/celery_nodes.json"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = reconcile(module)
+    except (core.NodesError, OSError) as exc:
+        module.fail_json(msg=str(exc))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

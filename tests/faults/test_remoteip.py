@@ -1,0 +1,267 @@
+# Copyright (c) 2026, the evenkeel.wsgi authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role's fragment in a real Apache: who the client is, and what a peer that is not trusted can make of it.
+
+Needs Docker and an image with Python 3 (EVENKEEL_IMAGE); Apache and mod_wsgi are installed into it if they are missing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import typing as t
+import uuid
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLE = ROOT / "roles/remoteip_alb"
+IMAGE = os.environ.get("EVENKEEL_IMAGE", "evenkeel-host:trixie")
+
+ALB, ALB6, CDN = "10.77.1.10", "fd12:3456:789a:1::10", "192.0.2.10"     # trusted peers
+STRANGER, STRANGER6 = "198.51.100.66", "2001:db8:bad::66"
+TOPOLOGIES = {
+    8081: {"remoteip_alb_networks": ["10.77.1.0/24 fd12:3456:789a:1::/64"],
+           "remoteip_alb_hops": [{"name": "cdn", "kind": "public", "provider": "Example CDN", "networks": ["192.0.2.0/24"]}]},
+    8082: {"remoteip_alb_topology": "direct"},
+}
+CLAIMS = {"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "https", "Forwarded": "for=6.6.6.6;proto=https", "X-Real-IP": "6.6.6.6",
+          "X-Forwarded-Host": "evil.example", "X-Forwarded-Port": "443", "X-Forwarded-Prefix": "/evil", "X-Forwarded-By": "6.6.6.6",
+          "x_forwarded_for": "6.6.6.6", "X-FORWARDED_PROTO": "https", "HTTPS": "on", "remoteip_trusted_peer": "1"}
+
+SERVER = """
+ServerName remoteip.test
+ServerRoot /tmp/remoteip/{port}
+PidFile httpd.pid
+ErrorLog error.log
+Listen {port}
+User www-data
+Group www-data
+{modules}
+WSGISocketPrefix wsgi
+WSGIDaemonProcess echo threads=4
+WSGIRestrictEmbedded On
+WSGIScriptAlias / /tmp/remoteip/echo.wsgi process-group=echo application-group=%{{GLOBAL}}
+ErrorDocument 403 /forbidden
+<Directory /tmp/remoteip>
+    Require all granted
+</Directory>
+<Location /only>
+    Require ip 203.0.113.1
+</Location>
+LogFormat "%{{X-Case}}i %a %h %{{c}}a" seen
+CustomLog access.log seen
+Include /tmp/remoteip/{port}/remoteip.conf
+"""
+
+ECHO = '''
+import json
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps({k: v for k, v in environ.items() if isinstance(v, str)}).encode()]
+'''
+
+# Runs in the container: one request per line of JSON, one answer per line, with what the access log says about it.
+CLIENT = '''
+import http.client, json, sys, time
+def logged(case):
+    for _attempt in range(100):
+        for line in open(f"/tmp/remoteip/{case['port']}/access.log"):
+            if line.startswith(case["id"]):
+                return line.split()[1:]
+        time.sleep(0.05)
+for case in map(json.loads, sys.stdin):
+    peer = case["peer"]
+    link = http.client.HTTPConnection("::1" if ":" in peer else "127.0.0.1", case["port"], timeout=5, source_address=(peer, 0))
+    link.putrequest("GET", case["path"], skip_host=True)
+    for name, value in [["Host", "remoteip.test"], ["X-Case", case["id"]], *case["headers"]]:
+        link.putheader(name, value)
+    link.endheaders()
+    answer = link.getresponse()
+    environ = json.loads(answer.read())
+    print(json.dumps({"status": answer.status, "environ": environ, "log": logged(case)}))
+'''
+
+# Answers nothing and records everything: the only name server of the container.
+RESOLVER = '''
+import socket
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("127.0.0.9", 53))
+with open("/tmp/remoteip/queries", "ab", buffering=0) as queries:
+    while True:
+        packet, asker = server.recvfrom(4096)
+        queries.write(packet[12:].split(b"\\0")[0] + b"\\n")
+        server.sendto(packet[:2] + b"\\x81\\x83" + packet[4:], asker)
+'''
+
+
+class Host:
+    """A container with one Apache per topology."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def run(self, *command: str, given: str | None = None, detach: bool = False) -> str:
+        options = ["-d"] if detach else ["-i"]
+        done = subprocess.run(["docker", "exec", *options, self.name, *command], input=given, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def write(self, path: str, text: str) -> None:
+        self.run("sh", "-c", f"mkdir -p $(dirname {path}) && cat > {path}", given=text)
+
+    def ask(self, peer: str, headers: t.Sequence[tuple[str, str]], port: int = 8081, path: str = "/") -> dict[str, t.Any]:
+        """Send one request and return what the application (environ) and the access log saw of it."""
+        return self.ask_all([{"peer": peer, "headers": headers, "port": port, "path": path}])[0]
+
+    def ask_all(self, cases: t.Iterable[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+        given = "\n".join(json.dumps({**case, "id": uuid.uuid4().hex}) for case in cases)
+        return [json.loads(line) for line in self.run("python3", "-c", CLIENT, given=given).splitlines()]
+
+
+def render(tmp: Path, variables: dict[str, t.Any]) -> str:
+    """Render the role's own template with the role's own variables, as its tasks do."""
+    collections = tmp / "ansible_collections/evenkeel"
+    collections.mkdir(parents=True)
+    (collections / "wsgi").symlink_to(ROOT)
+    (tmp / "given.json").write_text(json.dumps(variables))
+    files = [ROLE / "defaults/main.yml", ROLE / "vars/main.yml", ROLE / "vars/debian.yml", tmp / "given.json"]
+    source = ROLE / "templates/etc/apache2/evenkeel/remoteip.conf.j2"
+    subprocess.run(
+        [str(Path(sys.executable).parent / "ansible"), "localhost", "-c", "local", "-m", "ansible.builtin.template",
+         "-a", f"src={source} dest={tmp}/remoteip.conf", *(word for file in files for word in ("-e", f"@{file}"))],
+        check=True, capture_output=True, env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(tmp)})
+    return (tmp / "remoteip.conf").read_text()
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Host]:
+    if not shutil.which("docker") or subprocess.run(["docker", "image", "inspect", IMAGE], capture_output=True, check=False).returncode:
+        pytest.skip(f"needs Docker and the image {IMAGE}")
+    host = Host(f"evenkeel-remoteip-{uuid.uuid4().hex[:8]}")
+    subprocess.run(["docker", "run", "-d", "--rm", "--init", "--name", host.name, "--cap-add", "NET_ADMIN", "--tmpfs", "/tmp:exec",
+                    "--sysctl", "net.ipv6.conf.lo.disable_ipv6=0", "--entrypoint", "sleep", IMAGE, "600"], check=True, capture_output=True)
+    try:
+        host.run("sh", "-c", "[ -e /usr/lib/apache2/modules/mod_wsgi.so ] || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive"
+                             " apt-get install -qq --no-install-recommends apache2 libapache2-mod-wsgi-py3 iproute2) >/dev/null 2>&1")
+        for address in (ALB, ALB6, CDN, STRANGER, STRANGER6):
+            host.run("ip", "address", "add", address, "dev", "lo")
+        host.write("/tmp/remoteip/echo.wsgi", ECHO)
+        host.write("/tmp/remoteip/resolver.py", RESOLVER)
+        host.run("sh", "-c", "echo nameserver 127.0.0.9 > /etc/resolv.conf")
+        host.run("python3", "/tmp/remoteip/resolver.py", detach=True)
+        own = yaml.safe_load((ROLE / "vars/debian.yml").read_text())["__remoteip_alb_modules"]
+        modules = "\n".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so"
+                            for name in ["mpm_event", "authz_core", "authz_host", "alias", "wsgi", *own])
+        for port, variables in TOPOLOGIES.items():
+            host.write(f"/tmp/remoteip/{port}/remoteip.conf", render(tmp_path_factory.mktemp(str(port)), variables))
+            host.write(f"/tmp/remoteip/{port}/httpd.conf", SERVER.format(port=port, modules=modules))
+            host.run("apache2", "-f", f"/tmp/remoteip/{port}/httpd.conf")
+            host.run("sh", "-c", "python3 -c 'import sys, urllib.request as u; u.urlopen(sys.argv[1], timeout=5)' "
+                                 f"http://127.0.0.1:{port}/ || {{ cat /tmp/remoteip/{port}/error.log; false; }}")
+        yield host
+    finally:
+        subprocess.run(["docker", "rm", "-f", host.name], capture_output=True, check=False)
+
+
+def forwarded(*values: str) -> list[tuple[str, str]]:
+    return [("X-Forwarded-For", value) for value in values]
+
+
+@pytest.mark.parametrize(("peer", "headers", "client"), [
+    pytest.param(ALB, forwarded("203.0.113.1"), "203.0.113.1", id="plain"),
+    pytest.param(ALB, forwarded("203.0.113.1:54321"), "203.0.113.1", id="port"),
+    pytest.param(ALB, forwarded("[2001:db8::1]:443"), "2001:db8::1", id="IPv6 with port"),
+    pytest.param(ALB, forwarded("[2001:db8::1]"), "2001:db8::1", id="IPv6 in brackets"),
+    pytest.param(ALB, forwarded("2001:db8::1"), "2001:db8::1", id="IPv6"),
+    pytest.param(ALB6, forwarded("203.0.113.1:54321"), "203.0.113.1", id="IPv6 balancer"),
+    pytest.param(ALB, forwarded("6.6.6.6, 203.0.113.1:54321"), "203.0.113.1", id="forged before the balancer's entry"),
+    pytest.param(ALB, forwarded("6.6.6.6", "203.0.113.1:54321"), "203.0.113.1", id="two headers"),
+    pytest.param(ALB, forwarded("6.6.6.6,garbage,203.0.113.1:54321"), "203.0.113.1", id="garbage before it"),
+    pytest.param(ALB, forwarded("10.1.2.3:80"), "10.1.2.3", id="private client"),
+    pytest.param(ALB, forwarded(f"6.6.6.6, 203.0.113.9, {CDN}:443"), "203.0.113.9", id="through the CDN"),
+    pytest.param(ALB, forwarded(f"10.1.2.3, {CDN}:443"), CDN, id="the CDN can not claim private clients"),
+    pytest.param(CDN, forwarded("203.0.113.9"), "203.0.113.9", id="public peer"),
+    pytest.param(ALB, [], ALB, id="health check"),
+    pytest.param(ALB, forwarded(""), ALB, id="empty"),
+    pytest.param(ALB, forwarded("203.0.113.1,"), ALB, id="empty last entry"),
+    pytest.param(ALB, forwarded("203.0.113.1, unknown"), ALB, id="unknown"),
+    pytest.param(ALB, forwarded("localhost"), ALB, id="localhost"),
+    pytest.param(ALB, forwarded("010.1.1.1"), ALB, id="octal"),
+    pytest.param(ALB, forwarded("2130706433"), ALB, id="integer"),
+    pytest.param(ALB, forwarded("300.1.1.1"), ALB, id="no octet"),
+    pytest.param(ALB, forwarded(":".join(["dead"] * 12)), ALB, id="no IPv6"),
+    pytest.param(ALB, forwarded("6.6.6.6," * 900 + "203.0.113.1:54321"), "203.0.113.1", id="7 kB of addresses"),
+    pytest.param(ALB, forwarded("," * 4000 + "x" * 3900), ALB, id="8 kB of garbage"),
+    pytest.param(STRANGER, forwarded("203.0.113.1"), STRANGER, id="untrusted"),
+    pytest.param(STRANGER6, forwarded(f"203.0.113.1, {ALB}"), STRANGER6, id="untrusted that names a proxy"),
+])
+def test_client(host: Host, peer: str, headers: list[tuple[str, str]], client: str) -> None:
+    seen = host.ask(peer, headers)
+    assert seen["environ"]["REMOTE_ADDR"] == client
+    assert seen["log"] == [client, client, peer]
+    assert not [name for name in seen["environ"] if name.startswith(("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED"))]
+    assert seen["environ"].get("HTTP_X_FORWARDED_BY") == (CDN if client == "203.0.113.9" else None)
+
+
+@pytest.mark.parametrize("port", TOPOLOGIES)
+@pytest.mark.parametrize("peer", [STRANGER, STRANGER6])
+def test_nothing_that_a_stranger_claims_reaches_the_application(host: Host, peer: str, port: int) -> None:
+    seen = host.ask(peer, list(CLAIMS.items()), port=port)["environ"]
+    assert not [name for name in seen if name.startswith(("HTTP_X_FORWARDED", "HTTP_FORWARDED", "HTTP_X_REAL_IP"))]
+    assert not {"HTTPS", "remoteip_trusted_peer"} & set(seen)
+    assert (seen["REMOTE_ADDR"], seen["wsgi.url_scheme"]) == (peer, "http")
+
+
+def test_direct_ignores_the_addresses_that_other_topologies_trust(host: Host) -> None:
+    seen = host.ask(ALB, list(CLAIMS.items()), port=8082)
+    assert seen["environ"]["REMOTE_ADDR"] == seen["log"][0] == ALB
+    assert seen["environ"]["wsgi.url_scheme"] == "http"
+
+
+def test_a_trusted_peer_passes_on_what_it_knows_and_not_what_it_was_told(host: Host) -> None:
+    seen = host.ask(ALB, list(CLAIMS.items()))["environ"]
+    assert seen["REMOTE_ADDR"] == "6.6.6.6"       # this balancer says so
+    assert seen["HTTP_X_FORWARDED_HOST"] == "evil.example"
+    assert not {"HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_BY"} & set(seen)
+
+
+@pytest.mark.parametrize(("peer", "proto", "scheme"), [
+    (ALB, "https", "https"), (ALB6, "https", "https"), (CDN, "https", "https"), (ALB, "http", "http"), (ALB, "https, http", "http"),
+    (STRANGER, "https", "http"), (STRANGER6, "https", "http"),
+])
+def test_scheme(host: Host, peer: str, proto: str, scheme: str) -> None:
+    headers = [*forwarded("203.0.113.1:54321"), ("X-Forwarded-Proto", proto)]
+    assert host.ask(peer, headers)["environ"]["wsgi.url_scheme"] == scheme
+
+
+@pytest.mark.parametrize(("peer", "chain", "client", "allowed"), [
+    (ALB, "6.6.6.6, 203.0.113.1:54321", "203.0.113.1", True),
+    (ALB, "203.0.113.1, 6.6.6.6:54321", "6.6.6.6", False),
+    (STRANGER, "203.0.113.1", STRANGER, False),
+])
+def test_require_ip_and_error_documents_see_the_same_client(host: Host, peer: str, chain: str, client: str, allowed: bool) -> None:
+    seen = host.ask(peer, forwarded(chain), path="/only")
+    assert seen["environ"].get("REDIRECT_STATUS") == (None if allowed else "403")
+    assert seen["environ"]["REMOTE_ADDR"] == seen["log"][0] == client
+
+
+def test_what_was_claimed_is_left_for_the_log(host: Host) -> None:
+    assert host.ask(ALB, forwarded("6.6.6.6, 203.0.113.1:54321"))["environ"]["remoteip_unverified"] == "6.6.6.6"
+    assert host.ask(STRANGER, forwarded("6.6.6.6"))["environ"]["remoteip_unverified"] == "6.6.6.6"
+
+
+def test_no_header_makes_apache_ask_the_dns(host: Host) -> None:
+    entries = ["attacker.example", "fee.ac", "dead.beef", "300.1.1.1", "1.2.3.4.5", "a::b::c", "fe80::1%lo", "::ffff:300.1.1.1"]
+    answers = host.ask_all({"peer": ALB, "headers": forwarded(entry), "port": 8081, "path": "/"} for entry in entries)
+    assert [answer["environ"]["REMOTE_ADDR"] for answer in answers] == [ALB] * len(entries)
+    # The recorder records: only what is asked on purpose is in it.
+    host.run("python3", "-c", "import socket\ntry: socket.getaddrinfo('control.example', 80)\nexcept OSError: pass")
+    assert {query for query in host.run("cat", "/tmp/remoteip/queries").splitlines() if "control" not in query} == set()
+    assert "control" in host.run("cat", "/tmp/remoteip/queries")
