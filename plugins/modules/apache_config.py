@@ -334,11 +334,8 @@ def main():
         supports_check_mode=True,
     )
     params = module.params
-    request = Request(
-        check_mode=module.check_mode,
-        probes=tuple(params["probes"]),
-        **{name: params[name] for name in ("owners", "expect", "status_address", "state", "generation", "keep", "service_state", "timeout")},
-    )
+    names = ("owners", "expect", "status_address", "state", "generation", "keep", "service_state", "timeout")
+    request = Request(check_mode=module.check_mode, probes=tuple(params["probes"]), **{name: params[name] for name in names})
     try:
         result = execute(request, Layout(**(params["layout"] or {})))
     except ApacheConfigError as exc:

@@ -57,8 +57,9 @@ def checked_owners(owners):
         if unknown:
             raise RequestError("%s: unknown key %s; write fragments, modules, disable or drop_ins" % (where, ", ".join(sorted(unknown))))
         disable = parts.get("disable") or {}
-        if set(disable) - set(KINDS):
-            raise RequestError("%s.disable: unknown key %s; write modules, sites or confs" % (where, ", ".join(sorted(set(disable) - set(KINDS)))))
+        strange = ", ".join(sorted(set(disable) - set(KINDS)))
+        if strange:
+            raise RequestError("%s.disable: unknown key %s; write modules, sites or confs" % (where, strange))
         checked[owner] = {
             "fragments": texts(where + ".fragments", parts.get("fragments")),
             "modules": names(where + ".modules", parts.get("modules"), MODULE),

@@ -13,6 +13,8 @@ import time
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config import configtest, files, generation, proof, service, store
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.errors import ApacheConfigError, ProofFailed, TestFailed
 
+STARTING = 5.0  # seconds for which a server that has just been started may have incomplete processes
+
 # What a service says when nothing is wrong.
 ORDINARY = re.compile(r"AH00094|AH00489|AH0049[0-4]|^(Starting|Started|Stopping|Stopped|Reloading|Reloaded) |Deactivated successfully|Consumed ")
 
@@ -49,7 +51,14 @@ class Switch:
             return {}
         if not self.active or self.runs != self.wanted.number or self.unit["NeedDaemonReload"]:
             return None
-        values = self.values()
+        found = {}
+
+        def starting():
+            found["values"] = self.values()
+            return "starting" if found["values"] and is_starting(found["values"]) else None
+
+        proof.wait_until(starting, time.monotonic() + STARTING)
+        values = found["values"]
         return None if values is None or self.contradictions(values) else shown(values)
 
     def values(self):
@@ -70,7 +79,7 @@ class Switch:
         wrong = proof.contradictions(self.request.expect, values)
         if not values["own"]:
             wrong.append("the processes that answer are not those of %s" % self.layout.service)
-        elif values["processes"] and values["ThreadsPerChild"] is None:
+        elif is_starting(values):
             wrong.append("its processes are starting")
         return wrong
 
@@ -225,7 +234,7 @@ class Switch:
         """Switch back, make Apache run again if it ran or should, prove it. Returns what was done in words."""
         failed, was_active = self.wanted, self.active
         self.wanted = self.proven if self.proven is not None else generation.NOTHING
-        drop_ins = set(store.differences(self.layout, self.wanted))
+        missing = store.differences(self.layout, self.wanted)
         store.switch(self.layout, self.wanted)
         self.observe()
         should_run = was_active or (self.request.service_state == "started" and self.wanted.number is not None)
@@ -237,7 +246,8 @@ class Switch:
             self.action = "none"  # otherwise a reload that is still under way may bring the failed one later
         else:
             unknown = not failed.settings or not self.wanted.settings
-            restart = unknown or any("drop-in" in name or "MPM" in name for name in drop_ins) or configtest.why_restart(failed.settings, self.wanted.settings)
+            switched = any("drop-in" in name or "MPM" in name for name in missing)
+            restart = unknown or switched or configtest.why_restart(failed.settings, self.wanted.settings)
             self.action = "restart" if restart else "reload"
         if self.action in ("start", "restart"):
             service.run(["systemctl", "reset-failed", self.layout.service])
@@ -254,6 +264,10 @@ class Switch:
         store.prune(self.layout, self.request.keep, {self.wanted.number, failed.number})
         what = "generation %s" % self.wanted.number if self.wanted.number is not None else "the configuration found"
         return "Switched back to %s (%s)%s." % (what, self.action, ", which serves" if should_run else "")
+
+
+def is_starting(values):
+    return bool(values["processes"]) and values["ThreadsPerChild"] is None
 
 
 def shown(values):

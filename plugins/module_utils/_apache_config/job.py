@@ -13,7 +13,15 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config import files, generation, modules, namespace, rehearsal, report, store
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config import (
+    files,
+    generation,
+    modules,
+    namespace,
+    rehearsal,
+    report,
+    store,
+)
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.errors import ApacheConfigError, RequestError, TestFailed
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.golive import Switch
 
@@ -46,14 +54,15 @@ def execute(request, layout):
             return Job(request, layout).run()
         except OSError as exc:
             if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-                raise ApacheConfigError("cannot write %s: %s; nothing was changed" % (exc.filename or layout.directory, os.strerror(exc.errno))) from exc
+                where = exc.filename or layout.directory
+                raise ApacheConfigError("cannot write %s: %s; nothing was changed" % (where, os.strerror(exc.errno))) from exc
             raise
 
 
 def without_apache(request, layout):
     """A bare host: check mode says what it can, anything else is refused."""
     if request.state == "removed":
-        return {"changed": os.path.isdir(layout.directory), "generation": None, "action": "none", "running": {}, "warnings": [], "diff": []}
+        return {"changed": False, "generation": None, "action": "none", "running": {}, "warnings": [], "diff": [], "reasons": []}
     if not request.check_mode:
         raise RequestError("Apache is not installed: there is no %s" % layout.binary)
     owners = generation.merged({}, generation.checked_owners(request.owners))
@@ -63,6 +72,7 @@ def without_apache(request, layout):
         "generation": 1,
         "action": "start" if request.service_state == "started" else "none",
         "running": {},
+        "reasons": [],
         "warnings": ["not tested: Apache is not installed"],
         "diff": report.diff(generation.NOTHING, wanted, layout),
     }
@@ -80,7 +90,8 @@ def locked(layout):
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise ApacheConfigError("another run of apache_config holds %s for more than %d s" % (layout.lock, LOCK_TIMEOUT)) from None
+                    text = "another run of apache_config holds %s for more than %d s"
+                    raise ApacheConfigError(text % (layout.lock, LOCK_TIMEOUT)) from None
                 time.sleep(0.1)
         yield
     finally:
@@ -120,13 +131,13 @@ class Job:
         switch.prepare(wanted, tried, missing)
         difference = report.diff(self.current or generation.NOTHING, wanted, self.layout)
         if self.request.check_mode:
-            return self.result(True, wanted, switch.action, {}, difference)
+            return self.result(bool(missing) or switch.action != "none", wanted, switch.action, {}, difference, switch.reasons)
         running = switch.go_live()
         needed = {wanted.number, (self.proven or generation.NOTHING).number}
         store.prune(self.layout, self.request.keep, needed)
         if wanted.number is None:
             files.remove_tree(self.layout.directory)
-        return self.result(True, wanted, switch.action, running, difference, switch.reasons)
+        return self.result(bool(missing) or switch.action != "none", wanted, switch.action, running, difference, switch.reasons)
 
     def tidy(self, wanted, idle):
         """Nothing is left to do but to finish what a killed run had proven; returns whether something of ours was removed."""
@@ -200,14 +211,15 @@ class Job:
             return {}
         except TestFailed as exc:
             if self.request.check_mode and report.may_be_missing(exc.message):
-                self.warnings.append("not tested: something is not there yet, perhaps made by a task that check mode left out: %s" % exc.message)
+                self.warnings.append("not tested: something is missing, perhaps a task makes it that check mode left out: %s" % exc.message)
                 return {}
             owner, fragment = generation.owner_of((exc.details.get("offender") or {}).get("path", ""), wanted)
             if owner:
                 exc.details["offender"].update(owner=owner, fragment=fragment)
             raise
         for gap in tried["gaps"]:
-            self.warnings.append("after the step '%s' Apache could not start until the next step: %s" % (gap["step"], "; ".join(gap["messages"])))
+            text = "after the step '%s' Apache could not have been started until the next step: %s"
+            self.warnings.append(text % (gap["step"], "; ".join(gap["messages"])))
         if not tried["before_ok"]:
             self.warnings.append("the configuration found could not be started any more: %s" % "; ".join(tried["before_messages"]))
         if tried["why_not_started"]:

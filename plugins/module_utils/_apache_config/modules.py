@@ -73,10 +73,9 @@ def out_of_order(layout, wanted, disable):
     It loads in alphabetical order, so a module comes too early only when the one that must precede it is not among its own.
     """
     loaded = [name for name in enabled(layout) if ("modules", name) not in disable]
-    held = set(os.listdir(os.path.join(layout.found, "mods-enabled"))) if os.path.isdir(os.path.join(layout.found, "mods-enabled")) else set()
     early = set()
     for late, before in generation.LOAD_BEFORE.items():
-        is_ours = late + ".load" in held  # already taken over by an earlier generation
+        is_ours = os.path.lexists(os.path.join(layout.found, "mods-enabled", late + ".load"))  # taken over by an earlier generation
         if late in wanted and (late in loaded or is_ours) and any(name in wanted and name not in loaded for name in before):
             early.add(("modules", late))
     return early

@@ -10,7 +10,6 @@ with its first process, and that one dies with us, so nothing survives even a ki
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import fcntl
 import json
@@ -22,6 +21,7 @@ import stat
 import struct
 import sys
 import time
+from contextlib import suppress
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.errors import ApacheConfigError, TestFailed
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.service import run
@@ -52,8 +52,7 @@ def die_with_parent(parent):
 def call(function, timeout):
     """function() in namespaces of its own (mounts, processes, IPC); returns what it returns (JSON types).
 
-    Raises Impossible where the host forbids that, TestFailed with what the function raised,
-    ApacheConfigError after ``timeout`` seconds or when the process dies.
+    Raises Impossible where the host forbids that, TestFailed with what the function raised, ApacheConfigError after ``timeout`` seconds.
     """
     reader, writer = os.pipe()
     parent = os.getpid()
@@ -68,7 +67,7 @@ def call(function, timeout):
         return answer(reader, time.monotonic() + timeout, timeout)
     finally:
         os.close(reader)
-        with contextlib.suppress(ProcessLookupError):
+        with suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
 

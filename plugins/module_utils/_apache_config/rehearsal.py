@@ -11,13 +11,13 @@ real, on the same ports of a private network, because a configuration test skips
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pwd
 import resource
 import shlex
 import subprocess
 import time
+from contextlib import suppress
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config import configtest, files, namespace, proof, service, store
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.errors import TestFailed
@@ -186,7 +186,7 @@ def make_run_dirs(layout, env):
     for path in filter(None, owned):
         if not os.path.isdir(path):
             os.makedirs(path)
-            with contextlib.suppress(KeyError):  # Apache will say so
+            with suppress(KeyError):  # no such user: Apache will say so
                 os.chown(path, pwd.getpwnam(env.get("APACHE_RUN_USER", "root")).pw_uid, -1)
 
 

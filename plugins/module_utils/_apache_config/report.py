@@ -13,8 +13,8 @@ from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config impor
 
 # In check mode the tasks before this one have made nothing: users, directories, packages, virtual environments may be missing.
 MISSING = re.compile(
-    r"No such file or directory|does not exist|bad user name|bad group name|Cannot load|Could not open|is not a directory|No matches for the wildcard"
-    r"|Unable to (?:open|access)|directory .* (?:missing|not found)",
+    r"No such file or directory|does not exist|bad user name|bad group name|Cannot load|Could not open|is not a directory"
+    r"|No matches for the wildcard|Unable to (?:open|access)|directory .* (?:missing|not found)",
     re.I,
 )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import time
 
@@ -160,8 +161,6 @@ def listening():
 
 def readable(text, width):
     """A /proc/net/tcp address (little-endian words in hexadecimal) as people write it."""
-    import socket
-
     raw = b"".join(bytes.fromhex(text[i : i + 8])[::-1] for i in range(0, width, 8))
     return socket.inet_ntop(socket.AF_INET if width == 8 else socket.AF_INET6, raw)
 

@@ -115,8 +115,9 @@ def write_pending(layout, pending):
 
 def live_drop_ins(layout):
     folder = layout.drop_in_dir
-    entries = os.listdir(folder) if os.path.isdir(folder) else []
-    return {name: files.read_text(os.path.join(folder, name)) for name in entries if name.startswith("evenkeel-") and name.endswith(".conf")}
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    own = [name for name in names if name.startswith("evenkeel-") and name.endswith(".conf")]
+    return {name: files.read_text(os.path.join(folder, name)) for name in own}
 
 
 def write_drop_ins(layout, state):
@@ -159,7 +160,7 @@ def point(layout, state):
 def steps(layout, state, drop_ins=True, off_first=False):
     """The switch as [(name, function)]: each step leaves a configuration that Apache can start with.
 
-    What the state needs comes before the pointer, what only its predecessor needed goes after it. Steps that have nothing to do are left out.
+    What the state needs comes before the pointer, what only its predecessor needed goes after it. Steps with nothing to do are left out.
     """
     before, after = [], []
     if drop_ins:

@@ -29,13 +29,8 @@ def layout(tmp_path):
     (root / "mods-available" / "headers.load").write_text(HEADERS)
     (root / "mods-available" / "proxy_http.load").write_text("# Depends: proxy\nLoadModule proxy_http_module /m/mod_proxy_http.so\n")
     (root / "sites-available" / "000-default.conf").write_text("")
-    for kind, name in (
-        ("mods", "status.load"),
-        ("mods", "status.conf"),
-        ("mods", "mpm_prefork.load"),
-        ("mods", "mpm_prefork.conf"),
-        ("sites", "000-default.conf"),
-    ):
+    links = [("mods", name) for name in ("status.load", "status.conf", "mpm_prefork.load", "mpm_prefork.conf")]
+    for kind, name in [*links, ("sites", "000-default.conf")]:
         os.symlink("../%s-available/%s" % (kind, name), root / ("%s-enabled" % kind) / name)
     for marker in ("module/enabled_by_maint/status", "module/enabled_by_admin/mpm_prefork", "site/enabled_by_admin/000-default"):
         path = state / marker
@@ -194,7 +189,7 @@ def test_what_needs_prefork_is_refused_by_name(layout):
     with open(os.path.join(layout.mods_available, "php8.4.load"), "w") as handle:
         handle.write("# Conflicts: php5\n# Depends: mpm_prefork\nLoadModule php_module /m/libphp8.4.so\n")
     enable(layout, "php8.4")
-    with pytest.raises(RequestError, match="php8.4 needs the prefork MPM"):
+    with pytest.raises(RequestError, match=r"php8\.4 needs the prefork MPM"):
         modules.refuse_needing_prefork(layout, OFF)
     modules.refuse_needing_prefork(layout, replace(OFF, disable=frozenset({("modules", "php8.4")})))
 
