@@ -16,7 +16,8 @@ from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.error
 STARTING = 5.0  # seconds for which a server that has just been started may have incomplete processes
 
 # What a service says when nothing is wrong.
-ORDINARY = re.compile(r"AH00094|AH00489|AH0049[0-4]|^(Starting|Started|Stopping|Stopped|Reloading|Reloaded) |Deactivated successfully|Consumed ")
+ORDINARY = re.compile(
+    r"AH00094|AH00489|AH0049[0-4]|^(Starting|Started|Stopping|Stopped|Reloading|Reloaded) |Deactivated successfully|Consumed ")
 
 
 class Switch:
@@ -127,7 +128,8 @@ class Switch:
     def old_reasons(self):
         """A restart that a killed run still owes."""
         owed = self.pending and self.pending.get("restart") and self.pending.get("main")
-        return ["a run that was interrupted owes a restart"] if owed and self.pending["main"] == service.main_process(self.unit["MainPID"]) else []
+        same = owed and self.pending["main"] == service.main_process(self.unit["MainPID"])
+        return ["a run that was interrupted owes a restart"] if same else []
 
     # --- live ---
 

@@ -53,7 +53,8 @@ def test_contradictions_name_value_and_expectation():
 
 @pytest.mark.parametrize(
     ("text", "width", "address"),
-    [("0100007F", 8, "127.0.0.1"), ("00000000000000000000000001000000", 32, "::1"), ("0000000000000000FFFF00000100007F", 32, "::ffff:127.0.0.1")],
+    [("0100007F", 8, "127.0.0.1"), ("00000000000000000000000001000000", 32, "::1"),
+     ("0000000000000000FFFF00000100007F", 32, "::ffff:127.0.0.1")],
 )
 def test_addresses_of_proc_net(text, width, address):
     assert service.readable(text, width) == address
