@@ -61,9 +61,10 @@ def main():
             die()
 
     golive.Switch.perform = dying
-    layout = Layout()
+    parameters = json.loads(sys.argv[1])
+    layout = Layout(**parameters.pop("layout", {}))
     try:
-        result = execute(Request(**json.loads(sys.argv[1])), layout)
+        result = execute(Request(**parameters), layout)
     except ApacheConfigError as exc:
         result = dict(exc.details, failed=True, msg=exc.message)
     result["changes"] = done[0]

@@ -127,7 +127,8 @@ class Switch:
     def old_reasons(self):
         """A restart that a killed run still owes."""
         owed = self.pending and self.pending.get("restart") and self.pending.get("main")
-        return ["a run that was interrupted owes a restart"] if owed and self.pending["main"] == service.main_process(self.unit["MainPID"]) else []
+        same = owed and self.pending["main"] == service.main_process(self.unit["MainPID"])
+        return ["a run that was interrupted owes a restart"] if same else []
 
     # --- live ---
 

@@ -175,12 +175,14 @@ class Job:
         mods = generation.wanted_modules(owners)
         disable = {(kind, name) for parts in owners.values() for kind in generation.KINDS for name in parts["disable"][kind]}
         early = modules.out_of_order(self.layout, mods, disable)
-        load = lambda names: modules.load_lines(self.layout, names)  # noqa: E731
-        wanted = generation.target(base.number, owners, self.request.status_address, load, early)
+        wanted = generation.target(base.number, owners, self.request.status_address, self.load_lines, early)
         if base.number is not None and generation.same(base, wanted):
             return replace(wanted, settings=base.settings)
         number = max([*store.numbers(self.layout), base.number or 0, self.pointed or 0]) + 1
-        return generation.target(number, owners, self.request.status_address, load, early)
+        return generation.target(number, owners, self.request.status_address, self.load_lines, early)
+
+    def load_lines(self, names):
+        return modules.load_lines(self.layout, names)
 
     def former(self):
         """An earlier generation, as it lies on disk."""

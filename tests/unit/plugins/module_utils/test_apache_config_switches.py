@@ -206,7 +206,10 @@ def test_generations_are_kept_as_asked(layout):
 
 
 def test_a_generation_is_written_whole_or_not_at_all(layout, monkeypatch):
-    monkeypatch.setattr(os, "fsync", lambda handle: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         store.write_generation(layout, OFF)
     assert os.listdir(layout.generations) == []
