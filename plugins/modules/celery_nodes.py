@@ -49,7 +49,8 @@ options:
         type: path
   environment:
     description:
-      - The files that the units name with C(EnvironmentFile=), C({path: text}). They belong to root with mode 0600; systemd reads them as root.
+      - The text of each file that the units name with C(EnvironmentFile=), by its path. The files belong to root with mode 0600, as whom
+        systemd reads them.
       - The texts are never shown. They are hidden whole, because Ansible does not find a text of several lines in a list that it logs.
     type: dict
     default: {}
