@@ -135,7 +135,8 @@ def _extract_one(tar: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> No
         source = tar.extractfile(member)
     except KeyError as exc:
         raise ReleaseError(f"the archive holds {member.name!r}, a hard link to {member.linkname!r}, which it does not hold") from exc
-    assert source is not None  # only folders and devices have no content
+    if source is None:  # only folders and devices have no content, and those were sorted out before
+        raise ReleaseError(f"the archive holds {member.name!r} without content")
     with source, open(path, "wb") as target:
         shutil.copyfileobj(source, target)
     os.chmod(path, 0o755 if member.mode & 0o111 else 0o644)

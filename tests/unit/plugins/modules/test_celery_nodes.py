@@ -57,7 +57,7 @@ class Systemd:
         self.pid += 1
         self.running[name] = (self.pid, text, environment, code)
 
-    def systemctl(self, _host, verb, *names):
+    def systemctl(self, verb, *names):
         if verb == "show":
             return "\n\n".join(self.show(name) for name in names[1:])
         self.change()
@@ -107,7 +107,7 @@ class World:
             (tmp_path / release).mkdir()
         self.release("one")
         self.systemd = Systemd(tmp_path / "units")
-        monkeypatch.setattr(celery_nodes.Host, "systemctl", lambda host, *words: self.systemd.systemctl(host, *words))
+        monkeypatch.setattr(celery_nodes.Host, "systemctl", lambda _host, verb, *names: self.systemd.systemctl(verb, *names))
         monkeypatch.setattr(celery_nodes, "children", lambda pid: True)
         write, unlink = celery_nodes.write_atomically, os.unlink
 
