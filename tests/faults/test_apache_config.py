@@ -121,6 +121,15 @@ def test_a_broken_current_generation_is_repaired(host):
     converges(host, request())
 
 
+def test_a_lost_record_costs_no_service(host):
+    number = host.generation().split()[-1]
+    host.sh("echo garbage > /etc/apache2/evenkeel/generations/%s/record.json" % number)
+    result = host.apply(request(workers=45, probes=[{"url": "http://127.0.0.1/", "contains": "no such text"}], timeout=3))
+    assert result.get("failed") and result["rolled_back"], result
+    assert host.generation().split()[-1] == number and host.get()[1].startswith("served by shop")
+    converges(host, request())
+
+
 def test_apache_that_is_down_is_started(host):
     host.sh("systemctl stop apache2")
     result = host.apply(request())

@@ -108,7 +108,9 @@ class Job:
         self.pending = store.read_pending(layout)
         current = store.load(layout, self.pointed)
         if current is None:
-            self.warnings.append("generation %s, the current one, cannot be read" % self.pointed)
+            text = "the record of generation %s, the current one, cannot be read: what its owners asked for is lost, name them all"
+            self.warnings.append(text % self.pointed)
+            current = store.as_it_lies(layout, self.pointed)
         self.current = current
         self.proven = self.current
         if self.pending:

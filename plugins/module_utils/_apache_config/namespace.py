@@ -30,6 +30,7 @@ NEWNS, NEWIPC, NEWPID, NEWNET = 0x20000, 0x8000000, 0x20000000, 0x40000000
 MS_REC, MS_PRIVATE = 0x4000, 0x40000
 PR_SET_PDEATHSIG = 1
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
+NONLOCAL_BIND = "/proc/sys/net/ipv4/ip_nonlocal_bind"
 
 
 class Impossible(Exception):
@@ -196,11 +197,17 @@ def host_addresses():
 
 def private_network(addresses):
     """Leave the network: only a loopback remains, which has the host's addresses so that ``Listen 10.0.0.5:80`` works."""
+    nonlocal_bind = False
+    with suppress(OSError), open(NONLOCAL_BIND, encoding="ascii") as handle:
+        nonlocal_bind = handle.read().strip() == "1"
     libc_call("unshare", NEWNET)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
         request = struct.pack("16sh14x", b"lo", 0)
         flags = struct.unpack("16sh14x", fcntl.ioctl(handle, SIOCGIFFLAGS, request))[1]
         fcntl.ioctl(handle, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | IFF_UP))
+    if nonlocal_bind:  # addresses that move between hosts
+        with suppress(OSError), open(NONLOCAL_BIND, "w", encoding="ascii") as handle:
+            handle.write("1")
     for place in addresses:
         run(["ip", "address", "add", place, "dev", "lo"] + (["nodad"] if ":" in place else []))
 

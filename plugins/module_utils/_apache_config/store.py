@@ -47,6 +47,14 @@ def load(layout, number):
         return None
 
 
+def as_it_lies(layout, number):
+    """The live state as one to return to, where the record is lost."""
+    if not os.path.isdir(layout.generation(number)):
+        return None
+    mpm = "event" if switches.mpm_is(layout, "event") and switches.mpm_found(layout) else ""
+    return generation.Target(number, disable=frozenset(switches.held(layout)), mpm=mpm, drop_ins=live_drop_ins(layout))
+
+
 def write_generation(layout, state):
     """Write a generation completely, or nothing of it: it gets its number by a rename."""
     files.make_dir(layout.generations, 0o755)
@@ -82,15 +90,8 @@ def prune(layout, keep, needed):
     for number in known:
         if number not in needed and number not in kept:
             files.remove_tree(layout.generation(number))
-    for folder in (
-        layout.generations,
-        layout.directory,
-        layout.conf_available,
-        layout.conf_enabled,
-        layout.mods_enabled,
-        layout.sites_enabled,
-        layout.drop_in_dir,
-    ):
+    own = [folder for folder, _folders, _names in os.walk(layout.directory)]
+    for folder in [*own, layout.conf_available, layout.conf_enabled, layout.mods_enabled, layout.sites_enabled, layout.drop_in_dir]:
         files.sweep(folder)
 
 
