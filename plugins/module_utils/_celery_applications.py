@@ -39,8 +39,7 @@ def settle(applications: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.
         first = names.setdefault(application["name"], index)
         if first != index:
             raise ApplicationError(
-                f"{VARIABLE}[{index}].name: {application['name']!r} already belongs to {VARIABLE}[{first}]. Put the nodes of one "
-                "application into one list"
+                f"{VARIABLE}[{index}].name: {application['name']!r} already belongs to {VARIABLE}[{first}]. Put the nodes of one application into one list"
             )
     return settled
 

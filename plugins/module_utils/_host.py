@@ -85,13 +85,13 @@ def cgroup_directories(root, controller, mounts, paths):
     mount, mount_root = mounts[controller]
     path = paths.get(controller, "/")
     if mount_root != "/" and (path + "/").startswith(mount_root + "/"):
-        path = path[len(mount_root):]
+        path = path[len(mount_root) :]
     found, directory = [("/", mount)], mount
     for part in [part for part in path.split("/") if part not in ("", "..")]:
         directory = directory + "/" + part
         if not os.path.isdir(os.path.join(root, directory.lstrip("/"))):
             break
-        found.append((directory[len(mount):], directory))
+        found.append((directory[len(mount) :], directory))
     return found
 
 

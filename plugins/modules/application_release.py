@@ -161,7 +161,6 @@ from ansible_collections.evenkeel.wsgi.plugins.module_utils import _entry, _rele
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._files import link_atomically
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._release import ReleaseError
 
-
 # Seconds to wait for another run on the same application.
 LOCK_PATIENCE = 120
 

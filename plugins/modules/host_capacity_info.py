@@ -11,8 +11,8 @@ short_description: Report what CPU, memory and software a host really has
 version_added: "0.1.0"
 description:
   - Reports the numbers from which P(evenkeel.wsgi.capacity_plan#filter) computes a plan.
-  - CPU and memory are what the host's cgroups (v1 and v2) allow, not only what C(/proc) shows, which inside a container is the whole machine.
-  - The cgroup that counts is the one in which services run, C(system.slice) beside PID 1, and all of its ancestors.
+  - CPU and memory are what the host's cgroups (v1 and v2) allow, not only what C(/proc) shows, which in a container is the whole machine.
+  - The cgroup that counts is the one in which services run, C(system.slice) beside PID 1, with all of its ancestors.
   - Everything is returned as the one fact RV(ansible_facts.evenkeel_host).
 options:
   packages:

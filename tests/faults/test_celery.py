@@ -254,8 +254,5 @@ def test_without_applications_nothing_is_left(shop):
     code, said, changed = shop.converge(nodes=[])
     assert code == 0 and changed, said
     assert shop.result(task, patience=0) == ("others", "Q3")
-    assert (
-        shop.run("ls /etc/systemd/system/celery* /etc/evenkeel/celery/shop.* /etc/systemd/system/*.wants/celery*")[1].count("cannot access")
-        == 3
-    )
+    assert shop.run("ls /etc/systemd/system/celery* /etc/evenkeel/celery/shop.* /etc/systemd/system/*.wants/celery*")[1].count("cannot access") == 3
     assert "celery" not in shop.sh("systemctl list-units --all --no-legend 'celery*'")

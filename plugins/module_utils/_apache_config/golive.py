@@ -13,6 +13,7 @@ import time
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config import configtest, files, generation, proof, service, store
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.errors import ApacheConfigError, ProofFailed, TestFailed
 
+STARTING = 5.0  # seconds for which a server that has just been started may have incomplete processes
 
 # What a service says when nothing is wrong.
 ORDINARY = re.compile(r"AH00094|AH00489|AH0049[0-4]|^(Starting|Started|Stopping|Stopped|Reloading|Reloaded) |Deactivated successfully|Consumed ")
@@ -50,7 +51,14 @@ class Switch:
             return {}
         if not self.active or self.runs != self.wanted.number or self.unit["NeedDaemonReload"]:
             return None
-        values = self.values()
+        found = {}
+
+        def starting():
+            found["values"] = self.values()
+            return "starting" if found["values"] and is_starting(found["values"]) else None
+
+        proof.wait_until(starting, time.monotonic() + STARTING)
+        values = found["values"]
         return None if values is None or self.contradictions(values) else shown(values)
 
     def values(self):
@@ -71,7 +79,7 @@ class Switch:
         wrong = proof.contradictions(self.request.expect, values)
         if not values["own"]:
             wrong.append("the processes that answer are not those of %s" % self.layout.service)
-        elif values["processes"] and values["ThreadsPerChild"] is None:
+        elif is_starting(values):
             wrong.append("its processes are starting")
         return wrong
 
@@ -119,7 +127,8 @@ class Switch:
     def old_reasons(self):
         """A restart that a killed run still owes."""
         owed = self.pending and self.pending.get("restart") and self.pending.get("main")
-        return ["a run that was interrupted owes a restart"] if owed and self.pending["main"] == service.main_process(self.unit["MainPID"]) else []
+        same = owed and self.pending["main"] == service.main_process(self.unit["MainPID"])
+        return ["a run that was interrupted owes a restart"] if same else []
 
     # --- live ---
 
@@ -129,9 +138,10 @@ class Switch:
             store.write_generation(self.layout, self.wanted)
         started_from = self.proven.number if self.proven is not None else None
         try:
-            store.write_pending(self.layout, {
-                "from": started_from, "to": self.wanted.number, "restart": self.action == "restart",
-                "main": service.main_process(self.unit["MainPID"])})
+            store.write_pending(
+                self.layout,
+                {"from": started_from, "to": self.wanted.number, "restart": self.action == "restart", "main": service.main_process(self.unit["MainPID"])},
+            )
         except OSError:
             store.prune(self.layout, self.request.keep, {started_from})  # a full disk must not get fuller with each attempt
             raise
@@ -203,8 +213,12 @@ class Switch:
 
     def back(self, failure, words):
         """Return to what was proven before; the error to raise, with what Apache said and how the return went."""
-        details = {"journal": configtest.messages(words.journal())[-20:], "error_log": configtest.messages(words.log())[-20:],
-                   "failed_generation": self.wanted.number, "generation": self.proven.number if self.proven else None}
+        details = {
+            "journal": configtest.messages(words.journal())[-20:],
+            "error_log": configtest.messages(words.log())[-20:],
+            "failed_generation": self.wanted.number,
+            "generation": self.proven.number if self.proven else None,
+        }
         said = [line for line in details["journal"] + details["error_log"] if not ORDINARY.search(line)]
         message = "generation %s failed: %s" % (self.wanted.number, getattr(failure, "message", failure))
         if said:
@@ -221,7 +235,7 @@ class Switch:
         """Switch back, make Apache run again if it ran or should, prove it. Returns what was done in words."""
         failed, was_active = self.wanted, self.active
         self.wanted = self.proven if self.proven is not None else generation.NOTHING
-        drop_ins = set(store.differences(self.layout, self.wanted))
+        missing = store.differences(self.layout, self.wanted)
         store.switch(self.layout, self.wanted)
         self.observe()
         should_run = was_active or (self.request.service_state == "started" and self.wanted.number is not None)
@@ -233,7 +247,8 @@ class Switch:
             self.action = "none"  # otherwise a reload that is still under way may bring the failed one later
         else:
             unknown = not failed.settings or not self.wanted.settings
-            restart = unknown or any("drop-in" in name or "MPM" in name for name in drop_ins) or configtest.why_restart(failed.settings, self.wanted.settings)
+            switched = any("drop-in" in name or "MPM" in name for name in missing)
+            restart = unknown or switched or configtest.why_restart(failed.settings, self.wanted.settings)
             self.action = "restart" if restart else "reload"
         if self.action in ("start", "restart"):
             service.run(["systemctl", "reset-failed", self.layout.service])
@@ -250,6 +265,10 @@ class Switch:
         store.prune(self.layout, self.request.keep, {self.wanted.number, failed.number})
         what = "generation %s" % self.wanted.number if self.wanted.number is not None else "the configuration found"
         return "Switched back to %s (%s)%s." % (what, self.action, ", which serves" if should_run else "")
+
+
+def is_starting(values):
+    return bool(values["processes"]) and values["ThreadsPerChild"] is None
 
 
 def shown(values):

@@ -82,13 +82,15 @@ def status_values(page, configured=None):
     """
     mpm = re.search(r"Server MPM: (\w+)", page)
     scoreboard = "".join((re.search(r"<pre>(.*?)</pre>", page, re.S) or [None, ""])[1].split())
-    rows = [(int(slot), int(pid), stopping == "no", int(busy) + int(graceful) + int(idle))
-            for slot, pid, stopping, busy, graceful, idle in ROW.findall(page)]
+    rows = [(int(slot), int(pid), stopping == "no", int(busy) + int(graceful) + int(idle)) for slot, pid, stopping, busy, graceful, idle in ROW.findall(page)]
     threads = {count for _slot, _pid, stays, count in rows if stays}
     values = {
-        "MPM": mpm.group(1) if mpm else None, "MaxRequestWorkers": len(scoreboard), "processes": len(rows),
+        "MPM": mpm.group(1) if mpm else None,
+        "MaxRequestWorkers": len(scoreboard),
+        "processes": len(rows),
         "ThreadsPerChild": threads.pop() if len(threads) == 1 and "S" not in scoreboard else None,
-        "pids": [pid for _slot, pid, stays, _count in rows if stays]}
+        "pids": [pid for _slot, pid, stays, _count in rows if stays],
+    }
     width = values["ThreadsPerChild"]
     if configured and width and configured < len(scoreboard) <= (max(row[0] for row in rows) + 1) * width:
         values["MaxRequestWorkers"] = configured
@@ -97,8 +99,11 @@ def status_values(page, configured=None):
 
 def contradictions(expect, values):
     """["MaxRequestWorkers is 100, expected 150", …]"""
-    return ["%s is %s, expected %s" % (name, values.get(name), expect[name]) for name in EXPECTED
-            if expect.get(name) is not None and values.get(name) != expect[name]]
+    return [
+        "%s is %s, expected %s" % (name, values.get(name), expect[name])
+        for name in EXPECTED
+        if expect.get(name) is not None and values.get(name) != expect[name]
+    ]
 
 
 def wait_until(what, deadline, give_up=None, pause=0.05):

@@ -28,10 +28,7 @@ def enabled_dir(layout, kind):
 def places(layout, kind, name):
     """[(live path, held path)] of the links that make up one switch."""
     folder, _marker, suffixes = OBJECTS[kind]
-    return [
-        (os.path.join(enabled_dir(layout, kind), name + suffix), os.path.join(layout.found, folder + "-enabled", name + suffix))
-        for suffix in suffixes
-    ]
+    return [(os.path.join(enabled_dir(layout, kind), name + suffix), os.path.join(layout.found, folder + "-enabled", name + suffix)) for suffix in suffixes]
 
 
 def held(layout):
@@ -50,8 +47,8 @@ def entries(folder):
 
 def to_switch_off(layout, state):
     return sorted(
-        (kind, name) for kind, name in state.disable
-        if enabled_dir(layout, kind) and any(os.path.lexists(live) for live, _held in places(layout, kind, name)))
+        (kind, name) for kind, name in state.disable if enabled_dir(layout, kind) and any(os.path.lexists(live) for live, _held in places(layout, kind, name))
+    )
 
 
 def to_put_back(layout, state):
@@ -172,8 +169,7 @@ def select_mpm(layout, state):
             mark(layout, "modules", name, "disabled_by_admin")
     names = ["mpm_%s%s" % (state.mpm, suffix) for suffix in (".conf", ".load")]
     available = os.path.relpath(layout.mods_available, layout.mods_enabled)
-    arrange_mpm(layout, {
-        name: os.path.join(available, name) for name in names if os.path.exists(os.path.join(layout.mods_available, name))})
+    arrange_mpm(layout, {name: os.path.join(available, name) for name in names if os.path.exists(os.path.join(layout.mods_available, name))})
 
 
 def put_back_mpm(layout, state):

@@ -135,13 +135,8 @@ def configuration(data: Any) -> Configuration:
     return Configuration(
         policy=data.get("policy") or "headroom",
         apache=plain(data.get("apache")),
-        daemons=tuple(
-            Daemon(name, plain(group.get("options")), group.get("demand") or {})
-            for name, group in (data.get("groups") or {}).items()
-        ),
-        nodes=tuple(
-            Node(name, plain(node.get("options")), node.get("broker") or "") for name, node in (data.get("celery") or {}).items()
-        ),
+        daemons=tuple(Daemon(name, plain(group.get("options")), group.get("demand") or {}) for name, group in (data.get("groups") or {}).items()),
+        nodes=tuple(Node(name, plain(node.get("options")), node.get("broker") or "") for name, node in (data.get("celery") or {}).items()),
         idle_timeout=(data.get("load_balancer") or {}).get("idle_timeout"),
         vcpus=host.get("vcpus"),
         memory_mib=host.get("memory_mib"),

@@ -47,16 +47,12 @@ def make(request: Request, today: datetime.date | None = None) -> Plan:
     fixed = budget.fixed_parts(request)
     predicted = own + sum(web.values())
     parts = [*fixed, budget.Part("apache", own, f"parent, {shape.children} children, {shape.workers} workers")]
-    parts += [
-        budget.Part(f"group {g.name}", web[g.name], f"{g.processes} x {g.demand.memory_mib} MiB + {g.slots} threads") for g in groups
-    ]
+    parts += [budget.Part(f"group {g.name}", web[g.name], f"{g.processes} x {g.demand.memory_mib} MiB + {g.slots} threads") for g in groups]
     free = request.host.memory_mib - sum(part.mib for part in parts)
     parts.append(budget.Part("free", free, "page cache, and room for more"))
     outside = sum(part.mib for part in fixed if part.item != "margin")
     factor = float(apache["AsyncRequestWorkerFactor"].value)
-    unit = system.apache(
-        shape, int(apache["ServerLimit"].value), factor, groups, chain, predicted, request.host.memory_mib - outside
-    )
+    unit = system.apache(shape, int(apache["ServerLimit"].value), factor, groups, chain, predicted, request.host.memory_mib - outside)
     rates = budget.rates(groups, request)
     notes: list[str] = []
     data: dict[str, Any] = {
@@ -96,8 +92,7 @@ def _need(request: Request, groups: Sequence[Group], chain: timeouts.Chain) -> t
     waiting = sum(mod_wsgi.backlog(group.demand, group.slots, chain.groups[group.name].queue) for group in groups)
     need = sum(budget.workers(g.demand, g.slots, chain.groups[g.name].queue, request.policy) for g in groups) + SPARE_WORKERS
     return math.ceil(need), (
-        f"a request that waits for a daemon holds a worker: {slots} slots and {waiting} places in the daemons' queues with headroom, "
-        f"and {SPARE_WORKERS} more"
+        f"a request that waits for a daemon holds a worker: {slots} slots and {waiting} places in the daemons' queues with headroom, and {SPARE_WORKERS} more"
     )
 
 
@@ -158,7 +153,7 @@ def _scheme(app: CeleryApplication) -> str:
 
 def _prediction(request: Request, rates: Rates, memory: int) -> dict[str, Any]:
     """Return what the plan promises: highest rate, memory at full load, and what limits it."""
-    vcpus, cpus = budget.web_vcpus(request)
+    _vcpus, cpus = budget.web_vcpus(request)
     total = sum(rate for rate, _limit in rates.values())
     limits = [limit for _rate, limit in rates.values()]
     limit = next((name for name in ("memory", "slots", "cpu") if name in limits), "cpu")
@@ -186,5 +181,3 @@ def _shortfalls(rates: Rates, groups: Sequence[Group]) -> list[str]:
                 "more requests get 504 after the queue-timeout."
             )
     return found
-
-

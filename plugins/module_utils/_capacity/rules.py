@@ -24,9 +24,7 @@ RULES: tuple[Rule, ...] = (*rules_apache.RULES, *rules_mod_wsgi.RULES, *rules_ce
 
 def check(config: Configuration) -> list[Finding]:
     """Return every breach of every rule that the configuration's policy keeps."""
-    return [
-        Finding(rule, observed) for rule in RULES if config.policy in rule.policies for observed in rule.check(config)
-    ]
+    return [Finding(rule, observed) for rule in RULES if config.policy in rule.policies for observed in rule.check(config)]
 
 
 def judge(config: Configuration, exceptions: Sequence[RuleException] = (), today: datetime.date | None = None) -> list[str]:

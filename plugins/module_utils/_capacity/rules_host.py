@@ -18,10 +18,7 @@ from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.rule impor
 
 def web_memory(c: Configuration) -> float:
     """Return the memory of Apache and all daemons whose memory is known, MiB."""
-    daemons = sum(
-        daemon.option("processes") * ((daemon.known("memory_mib") or 0) + daemon.option("threads") * THREAD_MIB)
-        for daemon in c.daemons
-    )
+    daemons = sum(daemon.option("processes") * ((daemon.known("memory_mib") or 0) + daemon.option("threads") * THREAD_MIB) for daemon in c.daemons)
     return daemons + apache_mib(c.children, c.directive("MaxRequestWorkers"))
 
 

@@ -40,8 +40,13 @@ Loaded Modules:
 
 def test_the_last_directive_of_the_main_server_wins():
     assert configtest.evaluate(DUMP) == {
-        "PidFile": "/var/run/apache2/apache2.pid", "ErrorLog": "/var/log/apache2/error.log", "ThreadsPerChild": "30", "ServerLimit": "4",
-        "Listen": ["80", "127.0.0.1:8090"], "modules": ["core_module", "status_module"]}
+        "PidFile": "/var/run/apache2/apache2.pid",
+        "ErrorLog": "/var/log/apache2/error.log",
+        "ThreadsPerChild": "30",
+        "ServerLimit": "4",
+        "Listen": ["80", "127.0.0.1:8090"],
+        "modules": ["core_module", "status_module"],
+    }
 
 
 def test_messages_are_shown_once_without_noise():
@@ -50,7 +55,8 @@ def test_messages_are_shown_once_without_noise():
         "[Sun Nov 22 03:00:00.000001 2026] [so:warn] [pid 1:tid 2] AH01574: module info_module is already loaded, skipping\n"
         "[Sun Nov 22 03:00:00.000001 2026] [so:warn] [pid 1:tid 2] AH01574: module wsgi_module is already loaded, skipping\n"
         "[Sun Nov 22 03:00:00.000009 2026] [so:warn] [pid 1:tid 2] AH01574: module wsgi_module is already loaded, skipping\n"
-        "Syntax OK\n")
+        "Syntax OK\n"
+    )
     lines = configtest.messages(text)
     assert lines == ["AH01574: module wsgi_module is already loaded, skipping"]
     assert configtest.fatal_warnings(lines) == lines

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import replace
 
@@ -28,15 +29,25 @@ def layout(tmp_path):
     (root / "mods-available" / "headers.load").write_text(HEADERS)
     (root / "mods-available" / "proxy_http.load").write_text("# Depends: proxy\nLoadModule proxy_http_module /m/mod_proxy_http.so\n")
     (root / "sites-available" / "000-default.conf").write_text("")
-    for kind, name in (("mods", "status.load"), ("mods", "status.conf"), ("mods", "mpm_prefork.load"), ("mods", "mpm_prefork.conf"), ("sites", "000-default.conf")):
+    links = [("mods", name) for name in ("status.load", "status.conf", "mpm_prefork.load", "mpm_prefork.conf")]
+    for kind, name in [*links, ("sites", "000-default.conf")]:
         os.symlink("../%s-available/%s" % (kind, name), root / ("%s-enabled" % kind) / name)
     for marker in ("module/enabled_by_maint/status", "module/enabled_by_admin/mpm_prefork", "site/enabled_by_admin/000-default"):
         path = state / marker
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
-    paths = {name: str(root / folder) for name, folder in {
-        "server_root": "", "directory": "evenkeel", "conf_available": "conf-available", "conf_enabled": "conf-enabled", "mods_available": "mods-available",
-        "mods_enabled": "mods-enabled", "sites_enabled": "sites-enabled"}.items()}
+    paths = {
+        name: str(root / folder)
+        for name, folder in {
+            "server_root": "",
+            "directory": "evenkeel",
+            "conf_available": "conf-available",
+            "conf_enabled": "conf-enabled",
+            "mods_available": "mods-available",
+            "mods_enabled": "mods-enabled",
+            "sites_enabled": "sites-enabled",
+        }.items()
+    }
     return Layout(markers=str(state), unit_dir=str(tmp_path / "units"), modules_dir="/m", **paths)
 
 
@@ -52,8 +63,13 @@ def tree(layout, ours=False):
     return found
 
 
-OFF = generation.Target(1, disable=frozenset({("modules", "status"), ("sites", "000-default")}), mpm="event",
-                        files={"000-evenkeel.conf": "x\n"}, drop_ins={"evenkeel-a-limits.conf": "[Service]\n"})
+OFF = generation.Target(
+    1,
+    disable=frozenset({("modules", "status"), ("sites", "000-default")}),
+    mpm="event",
+    files={"000-evenkeel.conf": "x\n"},
+    drop_ins={"evenkeel-a-limits.conf": "[Service]\n"},
+)
 
 
 def test_off_and_back_leaves_everything_as_found(layout):
@@ -101,6 +117,7 @@ def kill_at(monkeypatch, number):
                 raise Killed
             left[0] -= 1
             return function(*arguments, **keywords)
+
         return call
 
     for name in ("rename", "unlink", "symlink", "mkdir"):
@@ -115,10 +132,8 @@ def test_a_run_killed_anywhere_is_finished_by_the_next(layout, monkeypatch, numb
     for state in (OFF, generation.NOTHING):
         with monkeypatch.context() as patch:
             kill_at(patch, number)
-            try:
+            with contextlib.suppress(Killed):
                 store.switch(layout, state)
-            except Killed:
-                pass
         store.switch(layout, state)
         assert store.differences(layout, state) == []
         store.prune(layout, 5, {1})
@@ -151,7 +166,8 @@ def test_modules_are_loaded_as_the_distribution_says_with_what_they_depend_on(la
         ("headers_module", ["LoadModule headers_module /usr/lib/apache2/modules/mod_headers.so"]),
         ("proxy_module", ["LoadModule proxy_module /m/mod_proxy.so"]),
         ("proxy_http_module", ["LoadModule proxy_http_module /m/mod_proxy_http.so"]),
-        ("wsgi_module", ["LoadModule wsgi_module /opt/w.so"])]
+        ("wsgi_module", ["LoadModule wsgi_module /opt/w.so"]),
+    ]
 
 
 def enable(layout, name):
@@ -173,7 +189,7 @@ def test_what_needs_prefork_is_refused_by_name(layout):
     with open(os.path.join(layout.mods_available, "php8.4.load"), "w") as handle:
         handle.write("# Conflicts: php5\n# Depends: mpm_prefork\nLoadModule php_module /m/libphp8.4.so\n")
     enable(layout, "php8.4")
-    with pytest.raises(RequestError, match="php8.4 needs the prefork MPM"):
+    with pytest.raises(RequestError, match=r"php8\.4 needs the prefork MPM"):
         modules.refuse_needing_prefork(layout, OFF)
     modules.refuse_needing_prefork(layout, replace(OFF, disable=frozenset({("modules", "php8.4")})))
 
@@ -190,7 +206,10 @@ def test_generations_are_kept_as_asked(layout):
 
 
 def test_a_generation_is_written_whole_or_not_at_all(layout, monkeypatch):
-    monkeypatch.setattr(os, "fsync", lambda handle: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         store.write_generation(layout, OFF)
     assert os.listdir(layout.generations) == []

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.evenkeel.wsgi.plugins.module_utils import _host
 
-GIB = 1024 ** 3
+GIB = 1024**3
 CONTAINER = "/docker/5c4ad0b21c6c"
 
 # Taken from running hosts and cut down to the lines that matter.

@@ -32,4 +32,4 @@ def test_nothing_is_asked_where_there_is_no_dpkg():
 def test_an_unknown_name_does_not_hide_the_known_ones(names):
     module = Module("/usr/bin/dpkg-query", "apache2\tinstalled\t2.4.71-1\n")
     assert host_capacity_info.installed(module, names) == {"apache2": "2.4.71-1"}
-    assert module.commands[0][-len(names):] == names
+    assert module.commands[0][-len(names) :] == names
