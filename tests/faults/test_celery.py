@@ -228,8 +228,9 @@ def test_one_changed_node_restarts_alone_and_after_its_task(shop):
     before = shop.pids()
     task = shop.send("Q2", 15)
     shop.busy()
-    code, said, changed = shop.converge("--diff", nodes=[NODES[0], {**NODES[1], "autoscale": {"max": 3, "min": 1}}, NODES[2]])
+    code, said, changed = shop.converge("--diff", "-vvv", nodes=[NODES[0], {**NODES[1], "autoscale": {"max": 3, "min": 1}}, NODES[2]])
     assert code == 0 and changed and "--autoscale=3,1" in said and "second line" not in said, said
+    assert shop.run("journalctl --no-pager | grep -F 'and a second line'")[0] == 1, "a secret was logged"
     assert shop.result(task, patience=0) == ("reports", "Q2")
     after = shop.pids()
     assert after["reports"] != before["reports"] and {**after, "reports": 0} == {**before, "reports": 0}
