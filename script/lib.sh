@@ -110,6 +110,18 @@ background() {
     JOB=
 }
 
+# The same, seen on the terminal.
+foreground() {
+    set -m
+    "$@" </dev/null &
+    JOB=$!
+    set +m +e
+    wait "$JOB"
+    STATUS=$?
+    set -e
+    JOB=
+}
+
 summary() {
     local line result seconds title
     say ""
