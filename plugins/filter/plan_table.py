@@ -39,9 +39,15 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 
+def _amount(setting: t.Mapping[str, t.Any]) -> str:
+    """A value with its unit; a directive's whole argument says its units itself."""
+    value = str(setting["value"])
+    return value if "=" in value else f"{value} {setting['unit']}".strip()
+
+
 def _section(title: str, settings: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
     """A heading and one aligned line for each setting."""
-    rows = [(name, f"{setting['value']} {setting['unit']}".strip(), setting["why"]) for name, setting in settings.items()]
+    rows = [(name, _amount(setting), setting["why"]) for name, setting in settings.items()]
     name_width = max((len(row[0]) for row in rows), default=0)
     value_width = max((len(row[1]) for row in rows), default=0)
     return ["", title] + [f"  {name:<{name_width}}  {value:<{value_width}}  {why}" for name, value, why in rows]
