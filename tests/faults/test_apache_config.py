@@ -77,8 +77,8 @@ def test_disk_full(host):
         assert host.apply(request())["changed"] is False
         host.restart_service()
         assert host.generation() == before
-        for blocks in range(1, 30):  # less and less full: wherever it fails, the server serves
-            host.sh("truncate -s -4k /etc/apache2/evenkeel/ballast")
+        for blocks in range(2, 40, 2):  # less and less full: wherever it fails, the server serves
+            host.sh("truncate -s -8k /etc/apache2/evenkeel/ballast")
             host.run("systemctl reset-failed apache2")
             result = host.apply(request(workers=45))
             assert host.get()[0] == 200, (blocks, result)

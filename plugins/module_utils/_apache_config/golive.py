@@ -150,7 +150,7 @@ class Switch:
             store.switch(self.layout, self.wanted, self.off_first)
             self.perform(self.action)
             running = self.prove(words)
-        except (ApacheConfigError, OSError) as exc:
+        except Exception as exc:  # whatever it is, the server must be put right
             raise self.back(exc, words) from exc
         if running:
             store.mark_proven(self.layout, self.wanted)
@@ -188,6 +188,8 @@ class Switch:
                 pid = service.show(self.layout)["MainPID"]
                 own = service.socket_inodes(pid) if pid else set()
                 return None if any(inode in own for _host, _port, inode in service.listening()) else "Apache does not listen"
+            if not self.wanted.status_address:  # the record is lost, and with it where to ask
+                return None
             number = proof.running_generation(self.wanted.status_address)
             if number != self.wanted.number:
                 return "http://%s answers with generation %s, not %s" % (self.wanted.status_address, number, self.wanted.number)
@@ -226,7 +228,7 @@ class Switch:
         try:
             message += "\n" + self.undo()
             details["rolled_back"] = True
-        except (ApacheConfigError, OSError) as exc:
+        except Exception as exc:
             details["rolled_back"] = False
             message += "\nThe way back failed too: %s" % getattr(exc, "message", exc)
         return ProofFailed(message, **details)
