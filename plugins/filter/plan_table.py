@@ -67,6 +67,9 @@ def plan_table(plan: t.Mapping[str, t.Any]) -> str:
             lines += _section(f"systemd, {name}", service)
         lines += _section("Kernel", plan["kernel"])
         lines += ["", "Memory, in MiB"] + [f"  {row['mib']:>7}  {row['item']}: {row['why']}" for row in plan["budget"]]
+        for name, settings in plan["compare"]["mod_wsgi_express"].items():
+            lines += ["", f"For comparison, mod_wsgi-express for {name} alone (it knows neither memory nor CPUs)"]
+            lines += ["  " + ", ".join(f"{option} {setting['value']}" for option, setting in settings.items())]
         lines += [f"Warning: {warning}" for warning in plan["warnings"]]
     except (KeyError, TypeError, AttributeError) as exc:
         raise AnsibleFilterError(f"evenkeel.wsgi.plan_table: not a plan of evenkeel.wsgi.capacity_plan, it lacks {exc}") from exc
