@@ -55,8 +55,8 @@ def as_it_lies(layout, number):
     own = files.read_text(os.path.join(layout.generation(number), generation.OWN_FILE)) or ""
     listen = re.search(r"^Listen (\S+)$", own, re.M)
     return generation.Target(
-        number, disable=frozenset(switches.held(layout)), mpm=mpm, drop_ins=live_drop_ins(layout),
-        status_address=listen.group(1) if listen else "")
+        number, disable=frozenset(switches.held(layout)), mpm=mpm, drop_ins=live_drop_ins(layout), status_address=listen.group(1) if listen else ""
+    )
 
 
 def write_generation(layout, state):

@@ -14,8 +14,7 @@ from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.error
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.layout import Layout
 from ansible_collections.evenkeel.wsgi.plugins.modules import apache_config
 
-RESULT = {
-    "changed": True, "generation": 2, "action": "reload", "running": {}, "warnings": ["look here"], "diff": [{"before": ""}], "reasons": []}
+RESULT = {"changed": True, "generation": 2, "action": "reload", "running": {}, "warnings": ["look here"], "diff": [{"before": ""}], "reasons": []}
 
 
 class Ended(Exception):
