@@ -116,11 +116,7 @@ def running_numbers_are_the_plan(scene: Scene) -> tuple[t.Any, t.Any]:
     The pool is fixed, so all workers exist and can be counted. ServerLimit shows in no counter: it is what Apache evaluates, unless
     it said that a reload could not change it (AH00501).
     """
-    status = dict(
-        line.split(": ", 1)
-        for line in scene.host.check_output("curl -s http://127.0.0.1:8090/server-status?auto").splitlines()
-        if ": " in line
-    )
+    status = dict(line.split(": ", 1) for line in scene.host.check_output("curl -s http://127.0.0.1:8090/server-status?auto").splitlines() if ": " in line)
     information = "LoadModule info_module /usr/lib/apache2/modules/mod_info.so"
     evaluated = scene.host.check_output("apache2ctl -C %s -t -D DUMP_CONFIG 2>/dev/null", information)
     refused = scene.host.run("cat /var/log/apache2/evenkeel/error.log | grep -c AH00501").stdout.strip()
@@ -146,9 +142,7 @@ def running_daemons_are_the_plan(scene: Scene) -> tuple[t.Any, t.Any]:
     for name in scene.plan["groups"]:
         users = [line.split()[0] for line in listing if line.split()[1] == f"(wsgi:{name})"[:room]]
         observed[name] = (len(users), sorted(set(users)))
-    wanted = {
-        name: (group["options"].get("processes", {"value": 1})["value"], ["shop"]) for name, group in scene.plan["groups"].items()
-    }
+    wanted = {name: (group["options"].get("processes", {"value": 1})["value"], ["shop"]) for name, group in scene.plan["groups"].items()}
     return observed, wanted
 
 

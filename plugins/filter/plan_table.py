@@ -39,9 +39,15 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 
+def _amount(setting: t.Mapping[str, t.Any]) -> str:
+    """A value with its unit; a directive's whole argument says its units itself."""
+    value = str(setting["value"])
+    return value if "=" in value else f"{value} {setting['unit']}".strip()
+
+
 def _section(title: str, settings: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
     """A heading and one aligned line for each setting."""
-    rows = [(name, f"{setting['value']} {setting['unit']}".strip(), setting["why"]) for name, setting in settings.items()]
+    rows = [(name, _amount(setting), setting["why"]) for name, setting in settings.items()]
     name_width = max((len(row[0]) for row in rows), default=0)
     value_width = max((len(row[1]) for row in rows), default=0)
     return ["", title] + [f"  {name:<{name_width}}  {value:<{value_width}}  {why}" for name, value, why in rows]
@@ -61,6 +67,9 @@ def plan_table(plan: t.Mapping[str, t.Any]) -> str:
             lines += _section(f"systemd, {name}", service)
         lines += _section("Kernel", plan["kernel"])
         lines += ["", "Memory, in MiB"] + [f"  {row['mib']:>7}  {row['item']}: {row['why']}" for row in plan["budget"]]
+        for name, settings in plan["compare"]["mod_wsgi_express"].items():
+            lines += ["", f"For comparison, mod_wsgi-express for {name} alone (it knows neither memory nor CPUs)"]
+            lines += ["  " + ", ".join(f"{option} {setting['value']}" for option, setting in settings.items())]
         lines += [f"Warning: {warning}" for warning in plan["warnings"]]
     except (KeyError, TypeError, AttributeError) as exc:
         raise AnsibleFilterError(f"evenkeel.wsgi.plan_table: not a plan of evenkeel.wsgi.capacity_plan, it lacks {exc}") from exc

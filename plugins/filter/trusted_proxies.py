@@ -135,8 +135,7 @@ HOP_KEYS = {"name": True, "networks": True, "kind": False, "provider": False}
 EXCEPTION_KEYS = dict.fromkeys(("rule", "network", "reason", "owner", "expires"), True)
 
 
-def trusted_proxies(hops: t.Any, header: str = "X-Forwarded-For", client_networks: t.Any = (),
-                    exceptions: t.Any = ()) -> dict[str, list[str]]:
+def trusted_proxies(hops: t.Any, header: str = "X-Forwarded-For", client_networks: t.Any = (), exceptions: t.Any = ()) -> dict[str, list[str]]:
     """Adapt trust.decide to Jinja."""
     try:
         trust = decide(
@@ -157,8 +156,12 @@ def trusted_proxies(hops: t.Any, header: str = "X-Forwarded-For", client_network
 def hop(item: t.Any) -> Hop:
     """Return one hop of the input as the core knows it."""
     checked = mapping(item, "a hop", HOP_KEYS)
-    return Hop(name=str(checked["name"]), networks=tuple(texts(checked["networks"], f"networks of hop {checked['name']}")),
-               kind=str(checked.get("kind") or "private"), provider=str(checked.get("provider") or ""))
+    return Hop(
+        name=str(checked["name"]),
+        networks=tuple(texts(checked["networks"], f"networks of hop {checked['name']}")),
+        kind=str(checked.get("kind") or "private"),
+        provider=str(checked.get("provider") or ""),
+    )
 
 
 def waiver(item: t.Any) -> Waiver:

@@ -57,9 +57,7 @@ from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.directive 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.errors import CapacityError
 
 
-def wsgi_daemon_process(
-    name: Any, group: Mapping[str, Any] | None = None, options: Mapping[str, Any] | None = None, version: str | None = None
-) -> str:
+def wsgi_daemon_process(name: Any, group: Mapping[str, Any] | None = None, options: Mapping[str, Any] | None = None, version: str | None = None) -> str:
     """Adapt the directive's writer to Jinja."""
     try:
         planned = plain((group or {}).get("options", group))

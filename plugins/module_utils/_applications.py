@@ -78,9 +78,7 @@ def _settle(index: int, given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         _check(f"{where}.health_path", settled["health_path"], "health_path")
     for key in ("user", "group"):
         if settled[key] in SYSTEM_USERS:
-            raise ApplicationError(
-                f"{where}.{key}: {settled[key]!r} has rights of its own on this system. Leave it out to get a user named {name!r}"
-            )
+            raise ApplicationError(f"{where}.{key}: {settled[key]!r} has rights of its own on this system. Leave it out to get a user named {name!r}")
     for number, alias in enumerate(settled["server_aliases"]):
         _check(f"{where}.server_aliases[{number}]", alias, "server_aliases")
     for url, path in settled["static"].items():
@@ -106,7 +104,5 @@ def settle(applications: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.
         for kind, value in (("name", application["name"]), ("directory", application["directory"]), ("address", address)):
             first = claims.setdefault((kind, value), index)
             if first != index:
-                raise ApplicationError(
-                    f"{VARIABLE}[{index}]: {kind} {value!r} already belongs to {VARIABLE}[{first}]. Give each application its own"
-                )
+                raise ApplicationError(f"{VARIABLE}[{index}]: {kind} {value!r} already belongs to {VARIABLE}[{first}]. Give each application its own")
     return settled

@@ -39,8 +39,7 @@ def settle(applications: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.
         first = names.setdefault(application["name"], index)
         if first != index:
             raise ApplicationError(
-                f"{VARIABLE}[{index}].name: {application['name']!r} already belongs to {VARIABLE}[{first}]. Put the nodes of one "
-                "application into one list"
+                f"{VARIABLE}[{index}].name: {application['name']!r} already belongs to {VARIABLE}[{first}]. Put the nodes of one application into one list"
             )
     return settled
 
@@ -97,7 +96,7 @@ def _check_variables(where: str, application: t.Mapping[str, t.Any]) -> None:
             if name in own:
                 raise ApplicationError(f"{where}.{key}.{name}: the role sets it. Write {where}.{own[name]} instead")
             if not isinstance(value, (str, int, float)) or "\0" in str(value):
-                raise ApplicationError(f"{where}.{key}.{name}: not a text or a number. Write it as text: {name}: \"…\"")
+                raise ApplicationError(f'{where}.{key}.{name}: not a text or a number. Write it as text: {name}: "…"')
     both = sorted(application["environment"].keys() & application["secrets"].keys())
     if both:
         raise ApplicationError(f"{where}.environment.{both[0]}: it is also in secrets. Leave it in secrets alone")

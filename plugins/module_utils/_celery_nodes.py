@@ -102,9 +102,7 @@ class Actions:
     @property
     def any(self) -> bool:
         """Whether anything has to happen."""
-        return bool(
-            self.forget or self.stop or self.remove or self.write or self.enable or self.restart or self.start or self.start_service
-        )
+        return bool(self.forget or self.stop or self.remove or self.write or self.enable or self.restart or self.start or self.start_service)
 
 
 def unit(node: str) -> str:
@@ -161,9 +159,7 @@ def plan(
     differs = {
         node
         for node, wanted_digest in digests.items()
-        if record.nodes.get(node) != wanted_digest
-        or unit(node) in write
-        or not set(rewritten).isdisjoint(environment_files(wanted[unit(node)]))
+        if record.nodes.get(node) != wanted_digest or unit(node) in write or not set(rewritten).isdisjoint(environment_files(wanted[unit(node)]))
     }
     running = {node for node in digests if states.get(unit(node), ABSENT).active}
     service = states.get(SERVICE, ABSENT)

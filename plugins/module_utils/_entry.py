@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The two files beside an application's releases: its environment, and the script that mod_wsgi runs. No Ansible in here.
 
-    <directory>/environment.json   root:<group> 0640: what the application finds in os.environ, secrets included
-    <directory>/entry.wsgi         root 0644: reads it, then runs the application's own script
+<directory>/environment.json   root:<group> 0640: what the application finds in os.environ, secrets included
+<directory>/entry.wsgi         root 0644: reads it, then runs the application's own script
 """
 
 from __future__ import annotations

@@ -85,13 +85,13 @@ def cgroup_directories(root, controller, mounts, paths):
     mount, mount_root = mounts[controller]
     path = paths.get(controller, "/")
     if mount_root != "/" and (path + "/").startswith(mount_root + "/"):
-        path = path[len(mount_root):]
+        path = path[len(mount_root) :]
     found, directory = [("/", mount)], mount
     for part in [part for part in path.split("/") if part not in ("", "..")]:
         directory = directory + "/" + part
         if not os.path.isdir(os.path.join(root, directory.lstrip("/"))):
             break
-        found.append((directory[len(mount):], directory))
+        found.append((directory[len(mount) :], directory))
     return found
 
 
@@ -175,10 +175,10 @@ QUERY = ("-W", "-f", "${Package}\t${db:Status-Status}\t${Version}\n")
 APACHE_PACKAGE, MOD_WSGI_PACKAGE = "apache2", "libapache2-mod-wsgi-py3"
 
 
-def describe(affinity, hostname, packages, wanted=(), root="/", python=None):
+def describe(affinity, hostname, packages, root="/", python=None):
     """The fact ``evenkeel_host``.
 
-    affinity: CPUs this process may use; packages: {name: version} installed; wanted: names to report in ``packages``;
+    affinity: CPUs this process may use; packages: {name: version} of what is installed;
     python: what to say when /usr/bin/python3 does not tell its version.
     """
     limits, memory = cgroup_limits(root), meminfo(root)
@@ -205,7 +205,7 @@ def describe(affinity, hostname, packages, wanted=(), root="/", python=None):
         "python": system_python(root) or python,
         "apache": apache,
         "mod_wsgi": mod_wsgi,
-        "packages": sorted(name for name in wanted if name in packages),
+        "packages": sorted(packages),
     }
 
 

@@ -12,6 +12,7 @@ elsewhere and renamed into place. It is built where it stays, and release.json, 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -62,8 +63,7 @@ def current_release(directory: str) -> str | None:
         return None
     except OSError as exc:
         raise ReleaseError(
-            f"{directory}/current is not a symbolic link, so releases cannot be switched: move it away and name its "
-            "content as an archive"
+            f"{directory}/current is not a symbolic link, so releases cannot be switched: move it away and name its content as an archive"
         ) from exc
 
 
@@ -79,10 +79,8 @@ def releases_to_remove(names: t.Sequence[str], *, whole: t.Container[str], keep:
 
 def remove(path: str) -> None:
     """Remove a release so that a half-removed one does not look whole."""
-    try:
+    with contextlib.suppress(FileNotFoundError):
         os.unlink(os.path.join(path, MARKER))
-    except FileNotFoundError:
-        pass
     shutil.rmtree(path)
 
 
@@ -137,7 +135,8 @@ def _extract_one(tar: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> No
         source = tar.extractfile(member)
     except KeyError as exc:
         raise ReleaseError(f"the archive holds {member.name!r}, a hard link to {member.linkname!r}, which it does not hold") from exc
-    assert source is not None  # only folders and devices have no content
+    if source is None:  # only folders and devices have no content, and those were sorted out before
+        raise ReleaseError(f"the archive holds {member.name!r} without content")
     with source, open(path, "wb") as target:
         shutil.copyfileobj(source, target)
     os.chmod(path, 0o755 if member.mode & 0o111 else 0o644)

@@ -308,7 +308,9 @@ def main():
         argument_spec={
             "owners": {"type": "dict", "default": {}},
             "probes": {
-                "type": "list", "elements": "dict", "default": [],
+                "type": "list",
+                "elements": "dict",
+                "default": [],
                 "options": {
                     "url": {"type": "str", "required": True},
                     "host": {"type": "str"},
@@ -317,7 +319,8 @@ def main():
                 },
             },
             "expect": {
-                "type": "dict", "default": {},
+                "type": "dict",
+                "default": {},
                 "options": {name: {"type": "int"} for name in ("MaxRequestWorkers", "ServerLimit", "ThreadsPerChild")},
             },
             "status_address": {"type": "str", "default": "127.0.0.1:8090"},
@@ -331,8 +334,8 @@ def main():
         supports_check_mode=True,
     )
     params = module.params
-    request = Request(check_mode=module.check_mode, probes=tuple(params["probes"]),
-                      **{name: params[name] for name in ("owners", "expect", "status_address", "state", "generation", "keep", "service_state", "timeout")})
+    names = ("owners", "expect", "status_address", "state", "generation", "keep", "service_state", "timeout")
+    request = Request(check_mode=module.check_mode, probes=tuple(params["probes"]), **{name: params[name] for name in names})
     try:
         result = execute(request, Layout(**(params["layout"] or {})))
     except ApacheConfigError as exc:

@@ -153,6 +153,7 @@ import fcntl
 import os
 import re
 import shutil
+import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -160,10 +161,13 @@ from ansible_collections.evenkeel.wsgi.plugins.module_utils import _entry, _rele
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._files import link_atomically
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._release import ReleaseError
 
+# Seconds to wait for another run on the same application.
+LOCK_PATIENCE = 120
+
 
 def run(module: AnsibleModule, arguments: list[str], *, cwd: str, hint: str) -> str:
     """Run a command that must succeed and return its output; hint says what usually helps."""
-    code, out, err = module.run_command(arguments, cwd=cwd, umask=0o022)
+    code, out, err = module.run_command(arguments, cwd=cwd, umask=0o022, close_fds=False)
     if code:
         said = "\n".join((out + err).strip().splitlines()[-15:])
         raise ReleaseError(f"{' '.join(arguments)} failed with {code}: {hint}. It said:\n{said}")
@@ -240,7 +244,7 @@ def install(module: AnsibleModule, path: str) -> None:
         hint=f"the requirements could not be installed; the old release stays current. Correct {requirements} or /etc/pip.conf",
     )
     code, out, err = module.run_command(
-        [f"{venv}/bin/python", "-m", "compileall", "-q", "-x", f"^{re.escape(venv)}/", path], cwd="/", umask=0o022
+        [f"{venv}/bin/python", "-m", "compileall", "-q", "-x", f"^{re.escape(venv)}/", path], cwd="/", umask=0o022, close_fds=False
     )
     if code:  # a file that nobody imports may well be of another Python
         module.warn("Not every Python file of the release compiles:\n" + "\n".join((out + err).strip().splitlines()[:15]))
@@ -257,12 +261,18 @@ def superfluous(releases: str, *, keep: int, wanted: str) -> list[str]:
 
 @contextlib.contextmanager
 def alone(releases: str) -> t.Iterator[None]:
-    """Hold the directory's lock; the kernel lets go of it even when this process is killed."""
+    """Hold the directory's lock. Commands inherit it: when this process is killed, a pip that goes on still holds it."""
     with open(os.path.join(releases, ".lock"), "w", encoding="utf-8") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            raise ReleaseError(f"another run is building in {releases}: wait for it") from exc
+        os.set_inheritable(stream.fileno(), True)
+        deadline = time.monotonic() + LOCK_PATIENCE
+        while True:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as exc:
+                if time.monotonic() > deadline:
+                    raise ReleaseError(f"another run has been building in {releases} for {LOCK_PATIENCE} s: wait for it") from exc
+                time.sleep(0.2)
         yield
 
 

@@ -49,7 +49,8 @@ options:
         type: path
   environment:
     description:
-      - The files that the units name with C(EnvironmentFile=), C({path: text}). They belong to root with mode 0600; systemd reads them as root.
+      - "The files that the units name with C(EnvironmentFile=), as C({path: text})."
+      - They belong to root with mode 0600; systemd reads them as root.
       - The texts are never shown. They are hidden whole, because Ansible does not find a text of several lines in a list that it logs.
     type: dict
     default: {}
@@ -215,9 +216,7 @@ def settle(host: Host, nodes: t.Collection[str], patience: int) -> None:
         for node, first in list(waiting.items()):
             state = now[core.unit(node)]
             if not state.active or state.main_pid != first.main_pid:
-                _code, said, _err = host.module.run_command(
-                    ["journalctl", "--no-pager", "--output=cat", "--lines=15", f"--unit={core.unit(node)}"]
-                )
+                _code, said, _err = host.module.run_command(["journalctl", "--no-pager", "--output=cat", "--lines=15", f"--unit={core.unit(node)}"])
                 raise core.NodesError(
                     f"node {node} does not stay up (systemd says {state.sub}). Look at `journalctl -u {core.unit(node)}`, "
                     f"correct the application or the node and run again. It said last:\n{said.strip()}"
@@ -284,9 +283,7 @@ def reconcile(module: AnsibleModule) -> dict[str, t.Any]:
             )
     have = host.units(units)
     digests = {
-        node["name"]: core.digest(
-            units[core.unit(node["name"])], contents, node["revision"], os.path.realpath(node["code"]) if node["code"] else ""
-        )
+        node["name"]: core.digest(units[core.unit(node["name"])], contents, node["revision"], os.path.realpath(node["code"]) if node["code"] else "")
         for node in nodes
     }
     states = host.states({*units, *have})
@@ -321,11 +318,12 @@ def reconcile(module: AnsibleModule) -> dict[str, t.Any]:
 
 def differences(folder: str, have: dict[str, str], wanted: dict[str, str], files: list[str]) -> list[dict[str, str]]:
     """Return what changes in files, for --diff; of an environment file not a word of its content."""
-    texts = [
-        {"before_header": f"{folder}/{name}", "after_header": f"{folder}/{name}", "before": have.get(name, ""), "after": wanted.get(name, "")}
-        for name in sorted({*have, *wanted})
-        if have.get(name) != wanted.get(name)
-    ]
+    texts = []
+    for name in sorted({*have, *wanted}):
+        if have.get(name) != wanted.get(name):
+            path = f"{folder}/{name}"
+            before, after = have.get(name, ""), wanted.get(name, "")
+            texts.append({"before_header": path, "after_header": path, "before": before, "after": after})
     return texts + [{"prepared": f"{path} changes (its content is not shown)\n"} for path in files]
 
 

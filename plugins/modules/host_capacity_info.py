@@ -11,17 +11,9 @@ short_description: Report what CPU, memory and software a host really has
 version_added: "0.1.0"
 description:
   - Reports the numbers from which P(evenkeel.wsgi.capacity_plan#filter) computes a plan.
-  - CPU and memory are what the host's cgroups (v1 and v2) allow, not only what C(/proc) shows, which inside a container is the whole machine.
-  - The cgroup that counts is the one in which services run, C(system.slice) beside PID 1, and all of its ancestors.
+  - CPU and memory are what the host's cgroups (v1 and v2) allow, not only what C(/proc) shows, which in a container is the whole machine.
+  - The cgroup that counts is the one in which services run, C(system.slice) beside PID 1, with all of its ancestors.
   - Everything is returned as the one fact RV(ansible_facts.evenkeel_host).
-options:
-  packages:
-    description:
-      - Names of packages to look for; those that are installed are returned in RV(ansible_facts.evenkeel_host.packages).
-      - Ignored on a host without C(dpkg-query).
-    type: list
-    elements: str
-    default: []
 attributes:
   check_mode:
     description: Can run in check_mode and return changed status prediction without modifying target.
@@ -36,7 +28,6 @@ author:
 EXAMPLES = r"""
 - name: Measure the host
   evenkeel.wsgi.host_capacity_info:
-    packages: [apache2, redis-server]
 
 - name: Show the memory that a plan may use
   ansible.builtin.debug:
@@ -131,7 +122,7 @@ ansible_facts:
           type: str
           sample: 5.0.2
         packages:
-          description: Those of O(packages) that are installed.
+          description: Names of the installed packages; empty on a host without C(dpkg-query).
           returned: always
           type: list
           elements: str
@@ -145,28 +136,21 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.evenkeel.wsgi.plugins.module_utils import _host
 
 
-def installed(module, names):
-    """{name: version} of the named packages that are installed; empty where there is no dpkg."""
+def installed(module):
+    """{name: version} of the installed packages; empty where there is no dpkg."""
     program = module.get_bin_path("dpkg-query")
     if program is None:
         return {}
-    # rc 1 only says that some name is unknown; the known ones are printed all the same
-    _rc, out, _err = module.run_command([program, *_host.QUERY, *names], environ_update={"LC_ALL": "C.UTF-8"})
+    _rc, out, _err = module.run_command([program, *_host.QUERY], environ_update={"LC_ALL": "C.UTF-8"}, check_rc=True)
     return _host.installed_packages(out)
 
 
 def main():
-    module = AnsibleModule(
-        argument_spec={"packages": {"type": "list", "elements": "str", "default": []}},
-        supports_check_mode=True,
-    )
-    wanted = module.params["packages"]
-    packages = installed(module, sorted({_host.APACHE_PACKAGE, _host.MOD_WSGI_PACKAGE, *wanted}))
+    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
     host = _host.describe(
         affinity=len(os.sched_getaffinity(0)),
         hostname=platform.node(),
-        packages=packages,
-        wanted=wanted,
+        packages=installed(module),
         python="%s.%s" % platform.python_version_tuple()[:2],
     )
     module.exit_json(changed=False, ansible_facts={"evenkeel_host": host})

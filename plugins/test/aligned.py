@@ -13,7 +13,7 @@ author:
   - evenkeel.wsgi authors (@evenkeel)
 description:
   - Judges the numbers by the same rules that P(evenkeel.wsgi.capacity_plan#filter) satisfies.
-  - Rules of severity warning and info do not count, nor do rules with an exception of the plan that has not expired.
+  - Only rules that refuse a plan count, and of these no rule with an exception of the plan that has not expired.
 positional: _input
 options:
   _input:
@@ -36,7 +36,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: Whether no rule of severity error is broken.
+  description: Whether no rule that refuses a plan is broken.
   type: bool
 """
 

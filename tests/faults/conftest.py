@@ -5,7 +5,7 @@
 """A real systemd host in a container, on which things go wrong.
 
 EVENKEEL_IMAGE (default evenkeel-host:trixie) is a Debian image with systemd; Apache is installed here if the image lacks it.
-EVENKEEL_KILLS (default 8) is the number of instants at which a run is killed.
+EVENKEEL_KILLS (default 8; 50 with EVENKEEL_FULL) is the number of instants at which a run is killed.
 """
 
 from __future__ import annotations
@@ -19,23 +19,37 @@ from pathlib import Path
 
 import pytest
 
+from . import site
+
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = os.environ.get("EVENKEEL_IMAGE", "evenkeel-host:trixie")
-KILLS = int(os.environ.get("EVENKEEL_KILLS", "8"))
+PREFIX = os.environ.get("EVENKEEL_PREFIX", "evenkeel-faults")  # script/test removes what has its prefix
 CERTIFICATES = os.environ.get("PIP_CERT", "/etc/ssl/certs/ca-certificates.crt")
 RUN = [
-    "--cap-add", "SYS_ADMIN", "--cap-add", "NET_ADMIN", "--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined",
-    "--tmpfs", "/run:exec", "--tmpfs", "/run/lock", "--tmpfs", "/tmp:exec", "-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw", "--cgroupns", "host",
-    "-v", CERTIFICATES + ":/etc/testbed-ca.crt:ro", "-e", "container=docker",
+    "--cap-add",
+    "SYS_ADMIN",
+    "--cap-add",
+    "NET_ADMIN",
+    "--security-opt",
+    "seccomp=unconfined",
+    "--security-opt",
+    "apparmor=unconfined",
+    "--tmpfs",
+    "/run:exec",
+    "--tmpfs",
+    "/run/lock",
+    "--tmpfs",
+    "/tmp:exec",
+    "-v",
+    "/sys/fs/cgroup:/sys/fs/cgroup:rw",
+    "--cgroupns",
+    "host",
+    "-v",
+    CERTIFICATES + ":/etc/testbed-ca.crt:ro",
+    "-e",
+    "container=docker",
 ]
 CODE = "/opt/evenkeel/ansible_collections/evenkeel/wsgi/plugins"
-WSGI = """\
-import os
-def application(environ, start_response):
-    group = environ["mod_wsgi.process_group"]
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    return [("served by %s as %d\\n" % (group, os.geteuid())).encode()]
-"""
 
 
 class Host:
@@ -57,8 +71,7 @@ class Host:
         return text
 
     def put(self, path, text):
-        subprocess.run(["docker", "exec", "-i", self.name, "sh", "-c", "mkdir -p $(dirname %s); cat > %s" % (path, path)],
-                       input=text, text=True, check=True)
+        subprocess.run(["docker", "exec", "-i", self.name, "sh", "-c", "mkdir -p $(dirname %s); cat > %s" % (path, path)], input=text, text=True, check=True)
 
     def start(self, request, prefix="", **environment):
         """The module's code as a process of the host, not waited for."""
@@ -76,7 +89,8 @@ class Host:
         """(status, body), tried until the server answers."""
         deadline = time.monotonic() + patience
         while True:
-            code, text = self.run("curl -s -m 5 -o /tmp/body -w %%{http_code} http://127.0.0.1:%d%s && echo && cat /tmp/body" % (port, path))
+            fetch = "curl -s -m 5 -o /tmp/body -w %%{http_code} http://127.0.0.1:%d%s" % (port, path)
+            code, text = self.run(fetch + " && echo && cat /tmp/body")
             if code == 0 or time.monotonic() > deadline:
                 status, _newline, body = text.partition("\n")
                 return (int(status) if status.isdigit() else 0), body
@@ -89,8 +103,8 @@ class Host:
     def listing(self):
         """Everything of the distribution's configuration and markers, with link targets and checksums."""
         return self.sh(
-            "find /etc/apache2 /var/lib/apache2 /etc/systemd/system ! -type d -printf '%p %l %m %u\\n' | sort;"
-            " find /etc/apache2 -type f | sort | xargs md5sum")
+            "find /etc/apache2 /var/lib/apache2 /etc/systemd/system ! -type d -printf '%p %l %m %u\\n' | sort; find /etc/apache2 -type f | sort | xargs md5sum"
+        )
 
     def restart_service(self):
         self.sh("systemctl reset-failed apache2; systemctl restart apache2")
@@ -110,81 +124,29 @@ class Host:
 @pytest.fixture(scope="session")
 def bare():
     """A host with the distribution's Apache as its packages leave it, and our code."""
-    name = "evenkeel-faults-%s" % uuid.uuid4().hex[:8]
+    name = "%s-%s" % (PREFIX, uuid.uuid4().hex[:8])
     subprocess.run(["docker", "run", "-d", "--name", name, *RUN, IMAGE], check=True, capture_output=True)
     try:
         host = Host(name)
         host.wait()
-        if host.run("test -x /usr/sbin/apache2 && test -e /etc/apache2/mods-available/wsgi.load && which curl openssl")[0]:
-            host.sh("apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y apache2 libapache2-mod-wsgi-py3 curl openssl")
+        if host.run("test -x /usr/sbin/apache2 -a -e /etc/apache2/mods-available/wsgi.load && which curl openssl")[0]:
+            install = "apt-get install -q -y apache2 libapache2-mod-wsgi-py3 curl openssl"
+            host.sh("export DEBIAN_FRONTEND=noninteractive; %s || (apt-get update -q && %s)" % (install, install))
         host.sh("mkdir -p %s/module_utils" % CODE)
-        subprocess.run(["docker", "cp", "-q", str(ROOT / "plugins/module_utils/_apache_config"), name + ":" + CODE + "/module_utils/"], check=True)
-        subprocess.run(["docker", "cp", "-q", str(ROOT / "tests/faults/driver.py"), name + ":/opt/evenkeel/driver.py"], check=True)
-        host.put("/srv/shop/app.py", WSGI)
+        code = ("plugins/module_utils/_apache_config", CODE + "/module_utils/")
+        for source, target in (code, ("tests/faults/driver.py", "/opt/evenkeel/")):
+            subprocess.run(["docker", "cp", "-q", str(ROOT / source), name + ":" + target], check=True)
+        host.put("/srv/shop/app.py", site.WSGI)
         yield host
     finally:
         subprocess.run(["docker", "rm", "-f", "-v", name], check=False, capture_output=True)
-
-
-def owners(workers=60, servers=4, disable=True, tasks=900, **fragments):
-    """A small but real site: event MPM, one daemon group, its virtual host."""
-    site = """\
-        WSGIRestrictEmbedded On
-        WSGIDaemonProcess shop threads=3 display-name=%{GROUP}
-        <VirtualHost *:80>
-            ServerName shop.test
-            WSGIScriptAlias / /srv/shop/app.py process-group=shop application-group=%{GLOBAL}
-            <Directory /srv/shop>
-                Require all granted
-            </Directory>
-        </VirtualHost>
-    """
-    limits = "ServerName localhost\nServerLimit %d\nThreadLimit 30\nThreadsPerChild 15\nMaxRequestWorkers %d\nStartServers 1\n" % (servers, workers)
-    return {
-        "apache": {"modules": ["mpm_event", "headers"], "fragments": {"mpm": limits}, "disable": {"modules": ["status"]},
-                   "drop_ins": {"limits": "[Service]\nTasksMax=%d\n" % tasks}},
-        "shop": {"modules": ["wsgi"], "fragments": dict({"site": site}, **fragments), "disable": {"sites": ["000-default"] if disable else []}},
-    }
-
-
-PROBES = [{"url": "http://127.0.0.1/", "host": "shop.test", "contains": "served by shop"}]
-
-
-def request(workers=60, probes=PROBES, **more):
-    parts = {key: more.pop(key) for key in list(more) if key in ("servers", "disable", "tasks")}
-    fragments = more.pop("fragments", {})
-    return dict({"owners": owners(workers, **parts, **fragments), "probes": probes, "timeout": 15,
-                 "expect": {"MaxRequestWorkers": workers, "ThreadsPerChild": 15}}, **more)
 
 
 @pytest.fixture
 def host(bare):
     """The host with the site applied and proven."""
     bare.run("systemctl reset-failed apache2")
-    result = bare.apply(request())
+    result = bare.apply(site.request())
     assert not result.get("failed"), result
     assert bare.get()[1].startswith("served by shop")
     return bare
-
-
-def still_fine(host, before):
-    """After a fault: the same generation answers, it starts after a restart, and the next run changes nothing or repairs."""
-    assert host.generation() == before
-    assert host.get()[0] == 200
-    host.restart_service()
-    assert host.generation() == before
-    assert host.get()[1].startswith("served by shop")
-    converges(host, request())
-
-
-def converges(host, wanted):
-    host.run("systemctl reset-failed apache2")
-    result = host.apply(wanted)
-    assert not result.get("failed"), result
-    assert host.generation() == "evenkeel generation %s" % result["generation"]
-    assert host.get()[1].startswith("served by shop")
-    again = host.apply(wanted)
-    assert not again["changed"], again
-    assert host.run("pgrep -f DFOREGROUND")[0] == 1, "a rehearsed Apache was left behind"
-    leftovers = "find /etc/apache2 /etc/systemd/system -name '.new-*' -o -name '.evenkeel-*' -o -name pending.json"
-    assert host.sh(leftovers) == ""

@@ -18,10 +18,10 @@ import signal
 import sys
 
 sys.path.insert(0, "/opt/evenkeel")
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config import golive, service  # noqa: E402
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.errors import ApacheConfigError  # noqa: E402
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.job import Request, execute  # noqa: E402
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.layout import Layout  # noqa: E402
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config import golive, service
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.errors import ApacheConfigError
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.job import Request, execute
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.layout import Layout
 
 MAIN = os.getpid()
 
@@ -41,6 +41,7 @@ def count_changes(last):
                     die()
                 done[0] += 1
             return function(*arguments, **keywords)
+
         return call
 
     for name in ("rename", "unlink", "symlink", "mkdir", "fsync", "rmdir"):
@@ -60,9 +61,10 @@ def main():
             die()
 
     golive.Switch.perform = dying
-    layout = Layout()
+    parameters = json.loads(sys.argv[1])
+    layout = Layout(**parameters.pop("layout", {}))
     try:
-        result = execute(Request(**json.loads(sys.argv[1])), layout)
+        result = execute(Request(**parameters), layout)
     except ApacheConfigError as exc:
         result = dict(exc.details, failed=True, msg=exc.message)
     result["changes"] = done[0]

@@ -24,16 +24,29 @@ ROOT = Path(__file__).resolve().parents[2]
 ROLE = ROOT / "roles/remoteip_alb"
 IMAGE = os.environ.get("EVENKEEL_IMAGE", "evenkeel-host:trixie")
 
-ALB, ALB6, CDN = "10.77.1.10", "fd12:3456:789a:1::10", "192.0.2.10"     # trusted peers
+ALB, ALB6, CDN = "10.77.1.10", "fd12:3456:789a:1::10", "192.0.2.10"  # trusted peers
 STRANGER, STRANGER6 = "198.51.100.66", "2001:db8:bad::66"
 TOPOLOGIES = {
-    8081: {"remoteip_alb_networks": ["10.77.1.0/24 fd12:3456:789a:1::/64"],
-           "remoteip_alb_hops": [{"name": "cdn", "kind": "public", "provider": "Example CDN", "networks": ["192.0.2.0/24"]}]},
+    8081: {
+        "remoteip_alb_networks": ["10.77.1.0/24 fd12:3456:789a:1::/64"],
+        "remoteip_alb_hops": [{"name": "cdn", "kind": "public", "provider": "Example CDN", "networks": ["192.0.2.0/24"]}],
+    },
     8082: {"remoteip_alb_topology": "direct"},
 }
-CLAIMS = {"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "https", "Forwarded": "for=6.6.6.6;proto=https", "X-Real-IP": "6.6.6.6",
-          "X-Forwarded-Host": "evil.example", "X-Forwarded-Port": "443", "X-Forwarded-Prefix": "/evil", "X-Forwarded-By": "6.6.6.6",
-          "x_forwarded_for": "6.6.6.6", "X-FORWARDED_PROTO": "https", "HTTPS": "on", "remoteip_trusted_peer": "1"}
+CLAIMS = {
+    "X-Forwarded-For": "6.6.6.6",
+    "X-Forwarded-Proto": "https",
+    "Forwarded": "for=6.6.6.6;proto=https",
+    "X-Real-IP": "6.6.6.6",
+    "X-Forwarded-Host": "evil.example",
+    "X-Forwarded-Port": "443",
+    "X-Forwarded-Prefix": "/evil",
+    "X-Forwarded-By": "6.6.6.6",
+    "x_forwarded_for": "6.6.6.6",
+    "X-FORWARDED_PROTO": "https",
+    "HTTPS": "on",
+    "remoteip_trusted_peer": "1",
+}
 
 SERVER = """
 ServerName remoteip.test
@@ -60,15 +73,15 @@ CustomLog access.log seen
 Include /tmp/remoteip/{port}/remoteip.conf
 """
 
-ECHO = '''
+ECHO = """
 import json
 def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "application/json")])
     return [json.dumps({k: v for k, v in environ.items() if isinstance(v, str)}).encode()]
-'''
+"""
 
 # Runs in the container: one request per line of JSON, one answer per line, with what the access log says about it.
-CLIENT = '''
+CLIENT = """
 import http.client, json, sys, time
 def logged(case):
     for _attempt in range(100):
@@ -86,10 +99,10 @@ for case in map(json.loads, sys.stdin):
     answer = link.getresponse()
     environ = json.loads(answer.read())
     print(json.dumps({"status": answer.status, "environ": environ, "log": logged(case)}))
-'''
+"""
 
 # Answers nothing and records everything: the only name server of the container.
-RESOLVER = '''
+RESOLVER = """
 import socket
 server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 server.bind(("127.0.0.9", 53))
@@ -98,7 +111,7 @@ with open("/tmp/remoteip/queries", "ab", buffering=0) as queries:
         packet, asker = server.recvfrom(4096)
         queries.write(packet[12:].split(b"\\0")[0] + b"\\n")
         server.sendto(packet[:2] + b"\\x81\\x83" + packet[4:], asker)
-'''
+"""
 
 
 class Host:
@@ -134,9 +147,21 @@ def render(tmp: Path, variables: dict[str, t.Any]) -> str:
     files = [ROLE / "defaults/main.yml", ROLE / "vars/main.yml", ROLE / "vars/debian.yml", tmp / "given.json"]
     source = ROLE / "templates/etc/apache2/evenkeel/remoteip.conf.j2"
     subprocess.run(
-        [str(Path(sys.executable).parent / "ansible"), "localhost", "-c", "local", "-m", "ansible.builtin.template",
-         "-a", f"src={source} dest={tmp}/remoteip.conf", *(word for file in files for word in ("-e", f"@{file}"))],
-        check=True, capture_output=True, env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(tmp)})
+        [
+            str(Path(sys.executable).parent / "ansible"),
+            "localhost",
+            "-c",
+            "local",
+            "-m",
+            "ansible.builtin.template",
+            "-a",
+            f"src={source} dest={tmp}/remoteip.conf",
+            *(word for file in files for word in ("-e", f"@{file}")),
+        ],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(tmp)},
+    )
     return (tmp / "remoteip.conf").read_text()
 
 
@@ -145,11 +170,36 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Host]:
     if not shutil.which("docker") or subprocess.run(["docker", "image", "inspect", IMAGE], capture_output=True, check=False).returncode:
         pytest.skip(f"needs Docker and the image {IMAGE}")
     host = Host(f"evenkeel-remoteip-{uuid.uuid4().hex[:8]}")
-    subprocess.run(["docker", "run", "-d", "--rm", "--init", "--name", host.name, "--cap-add", "NET_ADMIN", "--tmpfs", "/tmp:exec",
-                    "--sysctl", "net.ipv6.conf.lo.disable_ipv6=0", "--entrypoint", "sleep", IMAGE, "600"], check=True, capture_output=True)
+    subprocess.run(
+        [
+            "docker",
+            "run",
+            "-d",
+            "--rm",
+            "--init",
+            "--name",
+            host.name,
+            "--cap-add",
+            "NET_ADMIN",
+            "--tmpfs",
+            "/tmp:exec",
+            "--sysctl",
+            "net.ipv6.conf.lo.disable_ipv6=0",
+            "--entrypoint",
+            "sleep",
+            IMAGE,
+            "600",
+        ],
+        check=True,
+        capture_output=True,
+    )
     try:
-        host.run("sh", "-c", "[ -e /usr/lib/apache2/modules/mod_wsgi.so ] || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive"
-                             " apt-get install -qq --no-install-recommends apache2 libapache2-mod-wsgi-py3 iproute2) >/dev/null 2>&1")
+        host.run(
+            "sh",
+            "-c",
+            "[ -e /usr/lib/apache2/modules/mod_wsgi.so ] || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive"
+            " apt-get install -qq --no-install-recommends apache2 libapache2-mod-wsgi-py3 iproute2) >/dev/null 2>&1",
+        )
         for address in (ALB, ALB6, CDN, STRANGER, STRANGER6):
             host.run("ip", "address", "add", address, "dev", "lo")
         host.write("/tmp/remoteip/echo.wsgi", ECHO)
@@ -157,14 +207,19 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Host]:
         host.run("sh", "-c", "echo nameserver 127.0.0.9 > /etc/resolv.conf")
         host.run("python3", "/tmp/remoteip/resolver.py", detach=True)
         own = yaml.safe_load((ROLE / "vars/debian.yml").read_text())["__remoteip_alb_modules"]
-        modules = "\n".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so"
-                            for name in ["mpm_event", "authz_core", "authz_host", "alias", "wsgi", *own])
+        modules = "\n".join(
+            f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so" for name in ["mpm_event", "authz_core", "authz_host", "alias", "wsgi", *own]
+        )
         for port, variables in TOPOLOGIES.items():
             host.write(f"/tmp/remoteip/{port}/remoteip.conf", render(tmp_path_factory.mktemp(str(port)), variables))
             host.write(f"/tmp/remoteip/{port}/httpd.conf", SERVER.format(port=port, modules=modules))
             host.run("apache2", "-f", f"/tmp/remoteip/{port}/httpd.conf")
-            host.run("sh", "-c", "python3 -c 'import sys, urllib.request as u; u.urlopen(sys.argv[1], timeout=5)' "
-                                 f"http://127.0.0.1:{port}/ || {{ cat /tmp/remoteip/{port}/error.log; false; }}")
+            host.run(
+                "sh",
+                "-c",
+                "python3 -c 'import sys, urllib.request as u; u.urlopen(sys.argv[1], timeout=5)' "
+                f"http://127.0.0.1:{port}/ || {{ cat /tmp/remoteip/{port}/error.log; false; }}",
+            )
         yield host
     finally:
         subprocess.run(["docker", "rm", "-f", host.name], capture_output=True, check=False)
@@ -174,34 +229,37 @@ def forwarded(*values: str) -> list[tuple[str, str]]:
     return [("X-Forwarded-For", value) for value in values]
 
 
-@pytest.mark.parametrize(("peer", "headers", "client"), [
-    pytest.param(ALB, forwarded("203.0.113.1"), "203.0.113.1", id="plain"),
-    pytest.param(ALB, forwarded("203.0.113.1:54321"), "203.0.113.1", id="port"),
-    pytest.param(ALB, forwarded("[2001:db8::1]:443"), "2001:db8::1", id="IPv6 with port"),
-    pytest.param(ALB, forwarded("[2001:db8::1]"), "2001:db8::1", id="IPv6 in brackets"),
-    pytest.param(ALB, forwarded("2001:db8::1"), "2001:db8::1", id="IPv6"),
-    pytest.param(ALB6, forwarded("203.0.113.1:54321"), "203.0.113.1", id="IPv6 balancer"),
-    pytest.param(ALB, forwarded("6.6.6.6, 203.0.113.1:54321"), "203.0.113.1", id="forged before the balancer's entry"),
-    pytest.param(ALB, forwarded("6.6.6.6", "203.0.113.1:54321"), "203.0.113.1", id="two headers"),
-    pytest.param(ALB, forwarded("6.6.6.6,garbage,203.0.113.1:54321"), "203.0.113.1", id="garbage before it"),
-    pytest.param(ALB, forwarded("10.1.2.3:80"), "10.1.2.3", id="private client"),
-    pytest.param(ALB, forwarded(f"6.6.6.6, 203.0.113.9, {CDN}:443"), "203.0.113.9", id="through the CDN"),
-    pytest.param(ALB, forwarded(f"10.1.2.3, {CDN}:443"), CDN, id="the CDN can not claim private clients"),
-    pytest.param(CDN, forwarded("203.0.113.9"), "203.0.113.9", id="public peer"),
-    pytest.param(ALB, [], ALB, id="health check"),
-    pytest.param(ALB, forwarded(""), ALB, id="empty"),
-    pytest.param(ALB, forwarded("203.0.113.1,"), ALB, id="empty last entry"),
-    pytest.param(ALB, forwarded("203.0.113.1, unknown"), ALB, id="unknown"),
-    pytest.param(ALB, forwarded("localhost"), ALB, id="localhost"),
-    pytest.param(ALB, forwarded("010.1.1.1"), ALB, id="octal"),
-    pytest.param(ALB, forwarded("2130706433"), ALB, id="integer"),
-    pytest.param(ALB, forwarded("300.1.1.1"), ALB, id="no octet"),
-    pytest.param(ALB, forwarded(":".join(["dead"] * 12)), ALB, id="no IPv6"),
-    pytest.param(ALB, forwarded("6.6.6.6," * 900 + "203.0.113.1:54321"), "203.0.113.1", id="7 kB of addresses"),
-    pytest.param(ALB, forwarded("," * 4000 + "x" * 3900), ALB, id="8 kB of garbage"),
-    pytest.param(STRANGER, forwarded("203.0.113.1"), STRANGER, id="untrusted"),
-    pytest.param(STRANGER6, forwarded(f"203.0.113.1, {ALB}"), STRANGER6, id="untrusted that names a proxy"),
-])
+@pytest.mark.parametrize(
+    ("peer", "headers", "client"),
+    [
+        pytest.param(ALB, forwarded("203.0.113.1"), "203.0.113.1", id="plain"),
+        pytest.param(ALB, forwarded("203.0.113.1:54321"), "203.0.113.1", id="port"),
+        pytest.param(ALB, forwarded("[2001:db8::1]:443"), "2001:db8::1", id="IPv6 with port"),
+        pytest.param(ALB, forwarded("[2001:db8::1]"), "2001:db8::1", id="IPv6 in brackets"),
+        pytest.param(ALB, forwarded("2001:db8::1"), "2001:db8::1", id="IPv6"),
+        pytest.param(ALB6, forwarded("203.0.113.1:54321"), "203.0.113.1", id="IPv6 balancer"),
+        pytest.param(ALB, forwarded("6.6.6.6, 203.0.113.1:54321"), "203.0.113.1", id="forged before the balancer's entry"),
+        pytest.param(ALB, forwarded("6.6.6.6", "203.0.113.1:54321"), "203.0.113.1", id="two headers"),
+        pytest.param(ALB, forwarded("6.6.6.6,garbage,203.0.113.1:54321"), "203.0.113.1", id="garbage before it"),
+        pytest.param(ALB, forwarded("10.1.2.3:80"), "10.1.2.3", id="private client"),
+        pytest.param(ALB, forwarded(f"6.6.6.6, 203.0.113.9, {CDN}:443"), "203.0.113.9", id="through the CDN"),
+        pytest.param(ALB, forwarded(f"10.1.2.3, {CDN}:443"), CDN, id="the CDN can not claim private clients"),
+        pytest.param(CDN, forwarded("203.0.113.9"), "203.0.113.9", id="public peer"),
+        pytest.param(ALB, [], ALB, id="health check"),
+        pytest.param(ALB, forwarded(""), ALB, id="empty"),
+        pytest.param(ALB, forwarded("203.0.113.1,"), ALB, id="empty last entry"),
+        pytest.param(ALB, forwarded("203.0.113.1, unknown"), ALB, id="unknown"),
+        pytest.param(ALB, forwarded("localhost"), ALB, id="localhost"),
+        pytest.param(ALB, forwarded("010.1.1.1"), ALB, id="octal"),
+        pytest.param(ALB, forwarded("2130706433"), ALB, id="integer"),
+        pytest.param(ALB, forwarded("300.1.1.1"), ALB, id="no octet"),
+        pytest.param(ALB, forwarded(":".join(["dead"] * 12)), ALB, id="no IPv6"),
+        pytest.param(ALB, forwarded("6.6.6.6," * 900 + "203.0.113.1:54321"), "203.0.113.1", id="7 kB of addresses"),
+        pytest.param(ALB, forwarded("," * 4000 + "x" * 3900), ALB, id="8 kB of garbage"),
+        pytest.param(STRANGER, forwarded("203.0.113.1"), STRANGER, id="untrusted"),
+        pytest.param(STRANGER6, forwarded(f"203.0.113.1, {ALB}"), STRANGER6, id="untrusted that names a proxy"),
+    ],
+)
 def test_client(host: Host, peer: str, headers: list[tuple[str, str]], client: str) -> None:
     seen = host.ask(peer, headers)
     assert seen["environ"]["REMOTE_ADDR"] == client
@@ -227,25 +285,36 @@ def test_direct_ignores_the_addresses_that_other_topologies_trust(host: Host) ->
 
 def test_a_trusted_peer_passes_on_what_it_knows_and_not_what_it_was_told(host: Host) -> None:
     seen = host.ask(ALB, list(CLAIMS.items()))["environ"]
-    assert seen["REMOTE_ADDR"] == "6.6.6.6"       # this balancer says so
+    assert seen["REMOTE_ADDR"] == "6.6.6.6"  # this balancer says so
     assert seen["HTTP_X_FORWARDED_HOST"] == "evil.example"
     assert not {"HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_BY"} & set(seen)
 
 
-@pytest.mark.parametrize(("peer", "proto", "scheme"), [
-    (ALB, "https", "https"), (ALB6, "https", "https"), (CDN, "https", "https"), (ALB, "http", "http"), (ALB, "https, http", "http"),
-    (STRANGER, "https", "http"), (STRANGER6, "https", "http"),
-])
+@pytest.mark.parametrize(
+    ("peer", "proto", "scheme"),
+    [
+        (ALB, "https", "https"),
+        (ALB6, "https", "https"),
+        (CDN, "https", "https"),
+        (ALB, "http", "http"),
+        (ALB, "https, http", "http"),
+        (STRANGER, "https", "http"),
+        (STRANGER6, "https", "http"),
+    ],
+)
 def test_scheme(host: Host, peer: str, proto: str, scheme: str) -> None:
     headers = [*forwarded("203.0.113.1:54321"), ("X-Forwarded-Proto", proto)]
     assert host.ask(peer, headers)["environ"]["wsgi.url_scheme"] == scheme
 
 
-@pytest.mark.parametrize(("peer", "chain", "client", "allowed"), [
-    (ALB, "6.6.6.6, 203.0.113.1:54321", "203.0.113.1", True),
-    (ALB, "203.0.113.1, 6.6.6.6:54321", "6.6.6.6", False),
-    (STRANGER, "203.0.113.1", STRANGER, False),
-])
+@pytest.mark.parametrize(
+    ("peer", "chain", "client", "allowed"),
+    [
+        (ALB, "6.6.6.6, 203.0.113.1:54321", "203.0.113.1", True),
+        (ALB, "203.0.113.1, 6.6.6.6:54321", "6.6.6.6", False),
+        (STRANGER, "203.0.113.1", STRANGER, False),
+    ],
+)
 def test_require_ip_and_error_documents_see_the_same_client(host: Host, peer: str, chain: str, client: str, allowed: bool) -> None:
     seen = host.ask(peer, forwarded(chain), path="/only")
     assert seen["environ"].get("REDIRECT_STATUS") == (None if allowed else "403")

@@ -39,7 +39,7 @@ PREFIX = re.compile(r"^(\[[^\]]*\] )+")
 
 # Changes of these are ignored, or refused, by a graceful reload.
 RESTART_SETTINGS = ("ServerLimit", "ThreadLimit", "ListenBacklog")
-SETTINGS = RESTART_SETTINGS + ("ThreadsPerChild", "MaxRequestWorkers", "ErrorLog", "PidFile")
+SETTINGS = (*RESTART_SETTINGS, "ThreadsPerChild", "MaxRequestWorkers", "ErrorLog", "PidFile")
 
 
 def messages(text):

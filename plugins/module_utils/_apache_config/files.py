@@ -58,6 +58,17 @@ def remove(path):
     return True
 
 
+def sweep(folder):
+    """Remove what a killed run left half done; none of it was ever included by anything (its names start with a dot)."""
+    for entry in os.listdir(folder) if os.path.isdir(folder) else []:
+        if entry.startswith((".new-", ".evenkeel-")):
+            path = os.path.join(folder, entry)
+            if os.path.isdir(path):
+                remove_tree(path)
+            else:
+                remove(path)
+
+
 def remove_tree(path):
     shutil.rmtree(path, ignore_errors=True)
 

@@ -57,8 +57,9 @@ def checked_owners(owners):
         if unknown:
             raise RequestError("%s: unknown key %s; write fragments, modules, disable or drop_ins" % (where, ", ".join(sorted(unknown))))
         disable = parts.get("disable") or {}
-        if set(disable) - set(KINDS):
-            raise RequestError("%s.disable: unknown key %s; write modules, sites or confs" % (where, ", ".join(sorted(set(disable) - set(KINDS)))))
+        strange = ", ".join(sorted(set(disable) - set(KINDS)))
+        if strange:
+            raise RequestError("%s.disable: unknown key %s; write modules, sites or confs" % (where, strange))
         checked[owner] = {
             "fragments": texts(where + ".fragments", parts.get("fragments")),
             "modules": names(where + ".modules", parts.get("modules"), MODULE),
@@ -111,7 +112,7 @@ def wanted_modules(owners):
 
 def wanted_mpm(owners):
     """The MPM that the owners ask for (``event``), empty when nobody does."""
-    asked = {name[len("mpm_"):] for parts in owners.values() for name in parts["modules"] if name in MPM_MODULES}
+    asked = {name[len("mpm_") :] for parts in owners.values() for name in parts["modules"] if name in MPM_MODULES}
     if len(asked) > 1:
         raise RequestError("owners ask for different MPMs (%s); Apache runs exactly one" % ", ".join(sorted(asked)))
     return asked.pop() if asked else ""
@@ -186,24 +187,49 @@ Listen {address}
 
 def record(state):
     """The record that is kept with a generation, as text."""
-    return json.dumps(
-        {"schema": 1, "generation": state.number, "owners": state.owners, "status_address": state.status_address,
-         "disable": sorted(map(list, state.disable)), "mpm": state.mpm, "drop_ins": state.drop_ins, "settings": state.settings},
-        indent=1, sort_keys=True) + "\n"
+    return (
+        json.dumps(
+            {
+                "schema": 1,
+                "generation": state.number,
+                "owners": state.owners,
+                "status_address": state.status_address,
+                "disable": sorted(map(list, state.disable)),
+                "mpm": state.mpm,
+                "drop_ins": state.drop_ins,
+                "settings": state.settings,
+            },
+            indent=1,
+            sort_keys=True,
+        )
+        + "\n"
+    )
 
 
 def from_record(data, files):
     """The state that a record describes, with the files as they lie on disk."""
     return Target(
-        data["generation"], data["owners"], files, frozenset(map(tuple, data["disable"])), data["mpm"], data["drop_ins"],
-        data["status_address"], data["settings"])
+        data["generation"],
+        data["owners"],
+        files,
+        frozenset(map(tuple, data["disable"])),
+        data["mpm"],
+        data["drop_ins"],
+        data["status_address"],
+        data["settings"],
+    )
 
 
 def same(one, other):
     """Whether two states are alike but for their number and what Apache evaluated."""
     return (
-        numberless(one) == numberless(other) and one.disable == other.disable and one.mpm == other.mpm
-        and one.drop_ins == other.drop_ins and one.owners == other.owners and one.status_address == other.status_address)
+        numberless(one) == numberless(other)
+        and one.disable == other.disable
+        and one.mpm == other.mpm
+        and one.drop_ins == other.drop_ins
+        and one.owners == other.owners
+        and one.status_address == other.status_address
+    )
 
 
 def numberless(state):

@@ -13,6 +13,7 @@ import time
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config import configtest, files, generation, proof, service, store
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.errors import ApacheConfigError, ProofFailed, TestFailed
 
+STARTING = 5.0  # seconds for which a server that has just been started may have incomplete processes
 
 # What a service says when nothing is wrong.
 ORDINARY = re.compile(r"AH00094|AH00489|AH0049[0-4]|^(Starting|Started|Stopping|Stopped|Reloading|Reloaded) |Deactivated successfully|Consumed ")
@@ -26,6 +27,7 @@ class Switch:
         self.action, self.reasons = "none", []
         self.unit, self.runs = {}, None
         self.off_first = False
+        self.acted = False
 
     # --- before ---
 
@@ -49,8 +51,15 @@ class Switch:
             return {}
         if not self.active or self.runs != self.wanted.number or self.unit["NeedDaemonReload"]:
             return None
-        values = self.values()
-        return None if values is None or proof.contradictions(self.request.expect, values) else values
+        found = {}
+
+        def starting():
+            found["values"] = self.values()
+            return "starting" if found["values"] and is_starting(found["values"]) else None
+
+        proof.wait_until(starting, time.monotonic() + STARTING)
+        values = found["values"]
+        return None if values is None or self.contradictions(values) else shown(values)
 
     def values(self):
         """The running values, None while there are none."""
@@ -61,7 +70,18 @@ class Switch:
         # sticky since the last start, and a change of it always restarts; a reload that would change it says AH00501
         values["ServerLimit"] = number(self.wanted.settings.get("ServerLimit"))
         values["generation"] = self.wanted.number
+        pids = values.pop("pids")
+        values["own"] = not pids or any(service.parent(pid) == self.unit["MainPID"] for pid in pids)
         return values
+
+    def contradictions(self, values):
+        """Why these running values are not what is wanted."""
+        wrong = proof.contradictions(self.request.expect, values)
+        if not values["own"]:
+            wrong.append("the processes that answer are not those of %s" % self.layout.service)
+        elif is_starting(values):
+            wrong.append("its processes are starting")
+        return wrong
 
     def prepare(self, wanted, tried, missing):
         """Choose the action; refuse what cannot work."""
@@ -97,7 +117,7 @@ class Switch:
             reasons += configtest.why_restart(before, wanted.settings)
         values = self.values() if self.runs == wanted.number and not missing else None
         if values:
-            reasons += ["%s of what runs" % text for text in proof.contradictions(self.request.expect, values)]
+            reasons += self.contradictions(values)
         if reasons:
             return "restart", reasons
         if not missing and self.runs == wanted.number:
@@ -107,7 +127,8 @@ class Switch:
     def old_reasons(self):
         """A restart that a killed run still owes."""
         owed = self.pending and self.pending.get("restart") and self.pending.get("main")
-        return ["a run that was interrupted owes a restart"] if owed and self.pending["main"] == service.main_process(self.unit["MainPID"]) else []
+        same = owed and self.pending["main"] == service.main_process(self.unit["MainPID"])
+        return ["a run that was interrupted owes a restart"] if same else []
 
     # --- live ---
 
@@ -116,15 +137,20 @@ class Switch:
         if self.wanted.number is not None and self.wanted.number not in store.numbers(self.layout):
             store.write_generation(self.layout, self.wanted)
         started_from = self.proven.number if self.proven is not None else None
-        store.write_pending(self.layout, {
-            "from": started_from, "to": self.wanted.number, "restart": self.action == "restart",
-            "main": service.main_process(self.unit["MainPID"])})
+        try:
+            store.write_pending(
+                self.layout,
+                {"from": started_from, "to": self.wanted.number, "restart": self.action == "restart", "main": service.main_process(self.unit["MainPID"])},
+            )
+        except OSError:
+            store.prune(self.layout, self.request.keep, {started_from})  # a full disk must not get fuller with each attempt
+            raise
         words = service.Words(self.layout, self.wanted.settings)
         try:
             store.switch(self.layout, self.wanted, self.off_first)
             self.perform(self.action)
             running = self.prove(words)
-        except (ApacheConfigError, OSError) as exc:
+        except Exception as exc:  # whatever it is, the server must be put right
             raise self.back(exc, words) from exc
         if running:
             store.mark_proven(self.layout, self.wanted)
@@ -136,6 +162,7 @@ class Switch:
             service.daemon_reload()
         if action == "none":
             return
+        self.acted = True
         if action == "start":
             service.run(["systemctl", "reset-failed", self.layout.service])
         code, text = service.act(self.layout, action)
@@ -161,11 +188,17 @@ class Switch:
                 pid = service.show(self.layout)["MainPID"]
                 own = service.socket_inodes(pid) if pid else set()
                 return None if any(inode in own for _host, _port, inode in service.listening()) else "Apache does not listen"
+            if not self.wanted.status_address:  # the record is lost, and with it where to ask
+                return None
             number = proof.running_generation(self.wanted.status_address)
             if number != self.wanted.number:
                 return "http://%s answers with generation %s, not %s" % (self.wanted.status_address, number, self.wanted.number)
-            found.update(self.values() or {})
-            wrong = proof.contradictions(self.request.expect, found)
+            self.unit = service.show(self.layout)
+            values = self.values()
+            if values is None:
+                return "http://%s has no status page" % self.wanted.status_address
+            found.update(shown(values))
+            wrong = self.contradictions(values)
             return "the running server contradicts the plan: %s" % "; ".join(wrong) if wrong else None
 
         left = proof.wait_until(complaint, deadline, give_up)
@@ -182,8 +215,12 @@ class Switch:
 
     def back(self, failure, words):
         """Return to what was proven before; the error to raise, with what Apache said and how the return went."""
-        details = {"journal": configtest.messages(words.journal())[-20:], "error_log": configtest.messages(words.log())[-20:],
-                   "failed_generation": self.wanted.number, "generation": self.proven.number if self.proven else None}
+        details = {
+            "journal": configtest.messages(words.journal())[-20:],
+            "error_log": configtest.messages(words.log())[-20:],
+            "failed_generation": self.wanted.number,
+            "generation": self.proven.number if self.proven else None,
+        }
         said = [line for line in details["journal"] + details["error_log"] if not ORDINARY.search(line)]
         message = "generation %s failed: %s" % (self.wanted.number, getattr(failure, "message", failure))
         if said:
@@ -191,7 +228,7 @@ class Switch:
         try:
             message += "\n" + self.undo()
             details["rolled_back"] = True
-        except (ApacheConfigError, OSError) as exc:
+        except Exception as exc:
             details["rolled_back"] = False
             message += "\nThe way back failed too: %s" % getattr(exc, "message", exc)
         return ProofFailed(message, **details)
@@ -200,7 +237,7 @@ class Switch:
         """Switch back, make Apache run again if it ran or should, prove it. Returns what was done in words."""
         failed, was_active = self.wanted, self.active
         self.wanted = self.proven if self.proven is not None else generation.NOTHING
-        drop_ins = set(store.differences(self.layout, self.wanted))
+        missing = store.differences(self.layout, self.wanted)
         store.switch(self.layout, self.wanted)
         self.observe()
         should_run = was_active or (self.request.service_state == "started" and self.wanted.number is not None)
@@ -208,11 +245,12 @@ class Switch:
             self.action = "stop" if self.active else "none"
         elif not self.active:
             self.action = "start"
-        elif self.runs is not None and self.runs == self.wanted.number:
-            self.action = "none"
+        elif self.runs is not None and self.runs == self.wanted.number and not self.acted:
+            self.action = "none"  # otherwise a reload that is still under way may bring the failed one later
         else:
             unknown = not failed.settings or not self.wanted.settings
-            restart = unknown or any("drop-in" in name or "MPM" in name for name in drop_ins) or configtest.why_restart(failed.settings, self.wanted.settings)
+            switched = any("drop-in" in name or "MPM" in name for name in missing)
+            restart = unknown or switched or configtest.why_restart(failed.settings, self.wanted.settings)
             self.action = "restart" if restart else "reload"
         if self.action in ("start", "restart"):
             service.run(["systemctl", "reset-failed", self.layout.service])
@@ -226,8 +264,17 @@ class Switch:
             finally:
                 self.request = before
         files.remove(self.layout.pending)
+        store.prune(self.layout, self.request.keep, {self.wanted.number, failed.number})
         what = "generation %s" % self.wanted.number if self.wanted.number is not None else "the configuration found"
         return "Switched back to %s (%s)%s." % (what, self.action, ", which serves" if should_run else "")
+
+
+def is_starting(values):
+    return bool(values["processes"]) and values["ThreadsPerChild"] is None
+
+
+def shown(values):
+    return {name: value for name, value in values.items() if name != "own"}
 
 
 def number(text):

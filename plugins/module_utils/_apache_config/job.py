@@ -14,7 +14,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config import (
-    files, generation, modules, namespace, rehearsal, report, service, store)
+    files,
+    generation,
+    modules,
+    namespace,
+    rehearsal,
+    report,
+    store,
+)
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.errors import ApacheConfigError, RequestError, TestFailed
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.golive import Switch
 
@@ -47,21 +54,28 @@ def execute(request, layout):
             return Job(request, layout).run()
         except OSError as exc:
             if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-                raise ApacheConfigError("cannot write %s: %s; nothing was changed" % (exc.filename or layout.directory, os.strerror(exc.errno))) from exc
+                where = exc.filename or layout.directory
+                raise ApacheConfigError("cannot write %s: %s; nothing was changed" % (where, os.strerror(exc.errno))) from exc
             raise
 
 
 def without_apache(request, layout):
     """A bare host: check mode says what it can, anything else is refused."""
     if request.state == "removed":
-        return {"changed": os.path.isdir(layout.directory), "generation": None, "action": "none", "running": {}, "warnings": [], "diff": []}
+        return {"changed": False, "generation": None, "action": "none", "running": {}, "warnings": [], "diff": [], "reasons": []}
     if not request.check_mode:
         raise RequestError("Apache is not installed: there is no %s" % layout.binary)
     owners = generation.merged({}, generation.checked_owners(request.owners))
     wanted = generation.target(1, owners, request.status_address, lambda names: modules.load_lines(layout, names))
     return {
-        "changed": True, "generation": 1, "action": "start" if request.service_state == "started" else "none", "running": {},
-        "warnings": ["not tested: Apache is not installed"], "diff": report.diff(generation.NOTHING, wanted, layout)}
+        "changed": True,
+        "generation": 1,
+        "action": "start" if request.service_state == "started" else "none",
+        "running": {},
+        "reasons": [],
+        "warnings": ["not tested: Apache is not installed"],
+        "diff": report.diff(generation.NOTHING, wanted, layout),
+    }
 
 
 @contextmanager
@@ -76,7 +90,8 @@ def locked(layout):
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise ApacheConfigError("another run of apache_config holds %s for more than %d s" % (layout.lock, LOCK_TIMEOUT)) from None
+                    text = "another run of apache_config holds %s for more than %d s"
+                    raise ApacheConfigError(text % (layout.lock, LOCK_TIMEOUT)) from None
                 time.sleep(0.1)
         yield
     finally:
@@ -93,7 +108,9 @@ class Job:
         self.pending = store.read_pending(layout)
         current = store.load(layout, self.pointed)
         if current is None:
-            self.warnings.append("generation %s, the current one, cannot be read" % self.pointed)
+            text = "the record of generation %s, the current one, cannot be read: what its owners asked for is lost, name them all"
+            self.warnings.append(text % self.pointed)
+            current = store.as_it_lies(layout, self.pointed)
         self.current = current
         self.proven = self.current
         if self.pending:
@@ -103,36 +120,49 @@ class Job:
     def run(self):
         wanted = self.wanted()
         modules.refuse_needing_prefork(self.layout, wanted)
-        if self.request.state == "removed" and not os.path.isdir(self.layout.directory) and self.pointed is None:
-            return self.result(False, wanted, "none", {}, [])
         missing = store.differences(self.layout, wanted)
         switch = Switch(self.layout, self.request, wanted, self.proven, self.pending)
         switch.observe()
         if not missing and not self.pending:
             idle = switch.nothing_to_do()
             if idle is not None:
-                if not self.request.check_mode:
-                    if idle:
-                        store.mark_proven(self.layout, wanted)
-                    store.prune(self.layout, self.request.keep, {self.pointed})
-                return self.result(False, wanted, "none", idle, [])
+                return self.result(self.tidy(wanted, idle), wanted, "none", idle, [])
         tried = self.test(wanted, switch.active)
         if tried.get("settings"):
             wanted = replace(wanted, settings=tried["settings"])
         switch.prepare(wanted, tried, missing)
         difference = report.diff(self.current or generation.NOTHING, wanted, self.layout)
         if self.request.check_mode:
-            return self.result(True, wanted, switch.action, {}, difference)
+            return self.result(bool(missing) or switch.action != "none", wanted, switch.action, {}, difference, switch.reasons)
         running = switch.go_live()
         needed = {wanted.number, (self.proven or generation.NOTHING).number}
         store.prune(self.layout, self.request.keep, needed)
         if wanted.number is None:
             files.remove_tree(self.layout.directory)
-        return self.result(True, wanted, switch.action, running, difference, switch.reasons)
+        return self.result(bool(missing) or switch.action != "none", wanted, switch.action, running, difference, switch.reasons)
+
+    def tidy(self, wanted, idle):
+        """Nothing is left to do but to finish what a killed run had proven; returns whether something of ours was removed."""
+        leftover = wanted.number is None and os.path.isdir(self.layout.directory)
+        if self.request.check_mode:
+            return leftover
+        if idle:
+            store.mark_proven(self.layout, wanted)
+        store.prune(self.layout, self.request.keep, {self.pointed})
+        if leftover:
+            files.remove_tree(self.layout.directory)
+        return leftover
 
     def result(self, changed, wanted, action, running, difference, reasons=()):
-        return {"changed": changed, "generation": wanted.number, "action": action, "running": running,
-                "warnings": self.warnings, "diff": difference, "reasons": list(reasons)}
+        return {
+            "changed": changed,
+            "generation": wanted.number,
+            "action": action,
+            "running": running,
+            "warnings": self.warnings,
+            "diff": difference,
+            "reasons": list(reasons),
+        }
 
     # --- what is wanted ---
 
@@ -147,12 +177,14 @@ class Job:
         mods = generation.wanted_modules(owners)
         disable = {(kind, name) for parts in owners.values() for kind in generation.KINDS for name in parts["disable"][kind]}
         early = modules.out_of_order(self.layout, mods, disable)
-        load = lambda names: modules.load_lines(self.layout, names)  # noqa: E731
-        wanted = generation.target(base.number, owners, self.request.status_address, load, early)
+        wanted = generation.target(base.number, owners, self.request.status_address, self.load_lines, early)
         if base.number is not None and generation.same(base, wanted):
             return replace(wanted, settings=base.settings)
-        number = max(store.numbers(self.layout) + [base.number or 0, self.pointed or 0]) + 1
-        return generation.target(number, owners, self.request.status_address, load, early)
+        number = max([*store.numbers(self.layout), base.number or 0, self.pointed or 0]) + 1
+        return generation.target(number, owners, self.request.status_address, self.load_lines, early)
+
+    def load_lines(self, names):
+        return modules.load_lines(self.layout, names)
 
     def former(self):
         """An earlier generation, as it lies on disk."""
@@ -160,8 +192,9 @@ class Job:
         earlier = [number for number in known if number < (self.pointed or 0) and store.is_proven(self.layout, number)]
         number = self.request.generation if self.request.generation is not None else max(earlier, default=None)
         if number is None or number not in known:
-            raise RequestError("there is no %s; there are: %s" % (
-                "earlier generation" if number is None else "generation %s" % number, ", ".join(map(str, known)) or "none"))
+            raise RequestError(
+                "there is no %s; there are: %s" % ("earlier generation" if number is None else "generation %s" % number, ", ".join(map(str, known)) or "none")
+            )
         found = store.load(self.layout, number)
         if found is None:
             raise RequestError("generation %s cannot be read; there are: %s" % (number, ", ".join(map(str, known))))
@@ -182,14 +215,15 @@ class Job:
             return {}
         except TestFailed as exc:
             if self.request.check_mode and report.may_be_missing(exc.message):
-                self.warnings.append("not tested: something is not there yet, perhaps made by a task that check mode left out: %s" % exc.message)
+                self.warnings.append("not tested: something is missing, perhaps a task makes it that check mode left out: %s" % exc.message)
                 return {}
             owner, fragment = generation.owner_of((exc.details.get("offender") or {}).get("path", ""), wanted)
             if owner:
                 exc.details["offender"].update(owner=owner, fragment=fragment)
             raise
         for gap in tried["gaps"]:
-            self.warnings.append("after the step '%s' Apache could not start until the next step: %s" % (gap["step"], "; ".join(gap["messages"])))
+            text = "after the step '%s' Apache could not have been started until the next step: %s"
+            self.warnings.append(text % (gap["step"], "; ".join(gap["messages"])))
         if not tried["before_ok"]:
             self.warnings.append("the configuration found could not be started any more: %s" % "; ".join(tried["before_messages"]))
         if tried["why_not_started"]:

@@ -73,10 +73,9 @@ def out_of_order(layout, wanted, disable):
     It loads in alphabetical order, so a module comes too early only when the one that must precede it is not among its own.
     """
     loaded = [name for name in enabled(layout) if ("modules", name) not in disable]
-    held = set(os.listdir(os.path.join(layout.found, "mods-enabled"))) if os.path.isdir(os.path.join(layout.found, "mods-enabled")) else set()
     early = set()
     for late, before in generation.LOAD_BEFORE.items():
-        is_ours = late + ".load" in held  # already taken over by an earlier generation
+        is_ours = os.path.lexists(os.path.join(layout.found, "mods-enabled", late + ".load"))  # taken over by an earlier generation
         if late in wanted and (late in loaded or is_ours) and any(name in wanted and name not in loaded for name in before):
             early.add(("modules", late))
     return early
@@ -91,4 +90,5 @@ def refuse_needing_prefork(layout, state):
         if ("modules", name) not in state.disable and (name.startswith("php") or "mpm_prefork" in depends(text)):
             raise RequestError(
                 "module %s needs the prefork MPM and cannot run under %s: disable it on purpose (disable.modules: [%s]) or "
-                "serve it from another Apache" % (name, state.mpm, name))
+                "serve it from another Apache" % (name, state.mpm, name)
+            )

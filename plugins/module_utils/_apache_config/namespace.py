@@ -21,14 +21,16 @@ import stat
 import struct
 import sys
 import time
+from contextlib import suppress
 
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.errors import ApacheConfigError
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.errors import ApacheConfigError, TestFailed
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.service import run
 
 NEWNS, NEWIPC, NEWPID, NEWNET = 0x20000, 0x8000000, 0x20000000, 0x40000000
 MS_REC, MS_PRIVATE = 0x4000, 0x40000
 PR_SET_PDEATHSIG = 1
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
+NONLOCAL_BIND = "/proc/sys/net/ipv4/ip_nonlocal_bind"
 
 
 class Impossible(Exception):
@@ -51,7 +53,7 @@ def die_with_parent(parent):
 def call(function, timeout):
     """function() in namespaces of its own (mounts, processes, IPC); returns what it returns (JSON types).
 
-    Raises Impossible where the host forbids that, ApacheConfigError after ``timeout`` seconds or when the process dies.
+    Raises Impossible where the host forbids that, TestFailed with what the function raised, ApacheConfigError after ``timeout`` seconds.
     """
     reader, writer = os.pipe()
     parent = os.getpid()
@@ -66,10 +68,8 @@ def call(function, timeout):
         return answer(reader, time.monotonic() + timeout, timeout)
     finally:
         os.close(reader)
-        try:
+        with suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         os.waitpid(child, 0)
 
 
@@ -97,7 +97,7 @@ def enclosed(function, writer, parent):
         try:
             data = json.dumps(result).encode("utf-8")
             while data:
-                data = data[os.write(writer, data):]
+                data = data[os.write(writer, data) :]
         finally:
             os._exit(0)
 
@@ -118,7 +118,7 @@ def answer(reader, deadline, timeout):
     if "impossible" in result:
         raise Impossible(result["impossible"])
     if "error" in result:
-        raise ApacheConfigError(result["error"], **result["details"])
+        raise TestFailed(result["error"], **result["details"])
     return result["value"]
 
 
@@ -188,17 +188,26 @@ def host_addresses():
     except ValueError:
         return []
     infos = [info for link in links if link.get("ifname") != "lo" for info in link.get("addr_info", [])]
-    return ["%s/%d" % (info["local"], 32 if info["family"] == "inet" else 128) for info in infos
-            if info.get("family") in ("inet", "inet6") and info.get("scope") != "link"]
+    return [
+        "%s/%d" % (info["local"], 32 if info["family"] == "inet" else 128)
+        for info in infos
+        if info.get("family") in ("inet", "inet6") and info.get("scope") != "link"
+    ]
 
 
 def private_network(addresses):
     """Leave the network: only a loopback remains, which has the host's addresses so that ``Listen 10.0.0.5:80`` works."""
+    nonlocal_bind = False
+    with suppress(OSError), open(NONLOCAL_BIND, encoding="ascii") as handle:
+        nonlocal_bind = handle.read().strip() == "1"
     libc_call("unshare", NEWNET)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
         request = struct.pack("16sh14x", b"lo", 0)
         flags = struct.unpack("16sh14x", fcntl.ioctl(handle, SIOCGIFFLAGS, request))[1]
         fcntl.ioctl(handle, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | IFF_UP))
+    if nonlocal_bind:  # addresses that move between hosts
+        with suppress(OSError), open(NONLOCAL_BIND, "w", encoding="ascii") as handle:
+            handle.write("1")
     for place in addresses:
         run(["ip", "address", "add", place, "dev", "lo"] + (["nodad"] if ":" in place else []))
 

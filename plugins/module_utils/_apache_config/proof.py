@@ -61,36 +61,49 @@ def running_generation(address, timeout=2.0):
     return int(match.group(1)) if match else None
 
 
-def running_values(address, configured=None, timeout=5.0):
-    """What mod_status says of the running server; ``configured`` is the MaxRequestWorkers of the generation that it runs.
+ROW = re.compile(r"<tr><td>(\d+)</td><td>(\d+)</td><td>([^<]*)</td>" + r"<td>[^<]*</td>" * 2 + r"<td>(\d+)</td>" * 3)
 
-    ``ThreadsPerChild`` is the number of workers per process that is not stopping, None while that is not a whole number (processes are
-    starting). ``MaxRequestWorkers`` is the length of the scoreboard that mod_status prints: the workers that may run. Only while the
-    last of its processes is in use it can be longer, because a reload may have put new processes behind the old ones (seen on 2.4.71:
-    120 after a reload from 120 to 60); then the configured value stands, which the scoreboard must be able to hold.
-    """
-    status, body = get("http://%s/server-status?auto" % address, "localhost", timeout)
+
+def running_values(address, configured=None, timeout=5.0):
+    """What mod_status says of the running server; see status_values."""
+    status, page = get("http://%s/server-status" % address, "localhost", timeout)
     if status != 200:
         raise ProofFailed("the status page answers %d" % status)
-    fields = dict(line.split(": ", 1) for line in body.splitlines() if ": " in line)
-    scoreboard = fields.get("Scoreboard", "")
-    values = {"MPM": fields.get("ServerMPM"), "MaxRequestWorkers": len(scoreboard), "ThreadsPerChild": None}
-    if "Processes" in fields:
-        processes = int(fields["Processes"]) - int(fields.get("Stopping", 0))
-        workers = int(fields["BusyWorkers"]) + int(fields["IdleWorkers"])
-        values["processes"] = processes
-        if processes > 0 and workers % processes == 0:
-            threads = values["ThreadsPerChild"] = workers // processes
-            last_in_use = scoreboard[-threads:].strip(".") if threads else ""
-            if configured is not None and configured < len(scoreboard) and last_in_use:
-                values["MaxRequestWorkers"] = configured
+    return status_values(page, configured)
+
+
+def status_values(page, configured=None):
+    """{"MPM", "MaxRequestWorkers", "ThreadsPerChild", "processes", "pids"} of a page of mod_status. Pure.
+
+    ``ThreadsPerChild``: threads of the processes that are not stopping (a long request may keep an old one for a while); None while
+    they start. ``MaxRequestWorkers``: the length of the scoreboard, which shows the workers that may run. Only while its last slot is in
+    use it can be longer, because a reload may have put new processes behind the old ones (seen on 2.4.71: 120 after a reload from 120
+    to 60); then ``configured`` stands, the value of the generation that is proven to run, if the scoreboard can hold it.
+    """
+    mpm = re.search(r"Server MPM: (\w+)", page)
+    scoreboard = "".join((re.search(r"<pre>(.*?)</pre>", page, re.S) or [None, ""])[1].split())
+    rows = [(int(slot), int(pid), stopping == "no", int(busy) + int(graceful) + int(idle)) for slot, pid, stopping, busy, graceful, idle in ROW.findall(page)]
+    threads = {count for _slot, _pid, stays, count in rows if stays}
+    values = {
+        "MPM": mpm.group(1) if mpm else None,
+        "MaxRequestWorkers": len(scoreboard),
+        "processes": len(rows),
+        "ThreadsPerChild": threads.pop() if len(threads) == 1 and "S" not in scoreboard else None,
+        "pids": [pid for _slot, pid, stays, _count in rows if stays],
+    }
+    width = values["ThreadsPerChild"]
+    if configured and width and configured < len(scoreboard) <= (max(row[0] for row in rows) + 1) * width:
+        values["MaxRequestWorkers"] = configured
     return values
 
 
 def contradictions(expect, values):
     """["MaxRequestWorkers is 100, expected 150", …]"""
-    return ["%s is %s, expected %s" % (name, values.get(name), expect[name]) for name in EXPECTED
-            if expect.get(name) is not None and values.get(name) != expect[name]]
+    return [
+        "%s is %s, expected %s" % (name, values.get(name), expect[name])
+        for name in EXPECTED
+        if expect.get(name) is not None and values.get(name) != expect[name]
+    ]
 
 
 def wait_until(what, deadline, give_up=None, pause=0.05):

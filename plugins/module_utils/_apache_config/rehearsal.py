@@ -17,6 +17,7 @@ import resource
 import shlex
 import subprocess
 import time
+from contextlib import suppress
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config import configtest, files, namespace, proof, service, store
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.errors import TestFailed
@@ -30,8 +31,16 @@ def environment(layout):
     if not layout.envvars or not os.path.exists(layout.envvars):
         return clean
     script = 'set -a; . "$1" >&2; exec env -0'
-    done = subprocess.run(["/bin/sh", "-c", script, "sh", layout.envvars], env=clean, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL, encoding="utf-8", errors="replace", check=False)
+    done = subprocess.run(
+        ["/bin/sh", "-c", script, "sh", layout.envvars],
+        env=clean,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
     return dict(pair.split("=", 1) for pair in done.stdout.split("\0") if "=" in pair) or clean
 
 
@@ -47,8 +56,15 @@ def config_test(layout, env, dump=True):
         arguments += ["-C", "LoadModule %s %s" % (configtest.PROBE, module), "-D", "DUMP_CONFIG", "-D", "DUMP_MODULES"]
     try:
         done = subprocess.run(
-            command(layout, env, *arguments), env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            timeout=60, encoding="utf-8", errors="replace", check=False)
+            command(layout, env, *arguments),
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=60,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         return False, ["%s -t did not end within 60 s" % layout.binary], {}
     settings = configtest.evaluate(done.stdout) if done.returncode == 0 and len(arguments) > 1 else {}
@@ -126,7 +142,8 @@ def rehearse(layout, state, env, learnt, timeout, addresses):
     output = "/run/evenkeel-rehearsal"
     with open(output, "wb") as stream:
         process = subprocess.Popen(  # pylint: disable=consider-using-with  # it dies with its namespace
-            command(layout, env, "-DFOREGROUND"), env=env, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, preexec_fn=open_files)
+            command(layout, env, "-DFOREGROUND"), env=env, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, preexec_fn=open_files
+        )
 
     def complaint():
         if process.poll() is not None:
@@ -135,8 +152,7 @@ def rehearse(layout, state, env, learnt, timeout, addresses):
 
     left = proof.wait_until(lambda: None if process.poll() is not None else complaint(), time.monotonic() + timeout)
     left = left or complaint()
-    lines = configtest.messages("\n".join(
-        files.read_text(path) or "" for path in [output, *sorted(service.error_logs(layout, learnt["settings"]))]))
+    lines = configtest.messages("\n".join(files.read_text(path) or "" for path in [output, *sorted(service.error_logs(layout, learnt["settings"]))]))
     if left:
         if any(needle in line for needle in NEEDS_NETWORK for line in lines):
             learnt["why_not_started"] = "the configuration needs name resolution: %s" % lines[0]
@@ -170,10 +186,8 @@ def make_run_dirs(layout, env):
     for path in filter(None, owned):
         if not os.path.isdir(path):
             os.makedirs(path)
-            try:
+            with suppress(KeyError):  # no such user: Apache will say so
                 os.chown(path, pwd.getpwnam(env.get("APACHE_RUN_USER", "root")).pw_uid, -1)
-            except KeyError:
-                pass  # Apache will say so
 
 
 def open_files():

@@ -13,8 +13,10 @@ from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config impor
 
 # In check mode the tasks before this one have made nothing: users, directories, packages, virtual environments may be missing.
 MISSING = re.compile(
-    r"No such file or directory|does not exist|bad user name|bad group name|Cannot load|Could not open|is not a directory|No matches for the wildcard"
-    r"|Unable to (?:open|access)|directory .* (?:missing|not found)", re.I)
+    r"No such file or directory|does not exist|bad user name|bad group name|Cannot load|Could not open|is not a directory"
+    r"|No matches for the wildcard|Unable to (?:open|access)|directory .* (?:missing|not found)",
+    re.I,
+)
 
 
 def may_be_missing(message):
@@ -34,5 +36,8 @@ def parts(state, layout):
 def diff(before, after, layout):
     """Ansible's diff: one entry for each file that differs; N stands for the number of the generation."""
     old, new = parts(before, layout), parts(after, layout)
-    return [{"before_header": name, "after_header": name, "before": old.get(name, ""), "after": new.get(name, "")}
-            for name in sorted(set(old) | set(new)) if old.get(name) != new.get(name)]
+    return [
+        {"before_header": name, "after_header": name, "before": old.get(name, ""), "after": new.get(name, "")}
+        for name in sorted(set(old) | set(new))
+        if old.get(name) != new.get(name)
+    ]

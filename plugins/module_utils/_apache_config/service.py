@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import time
 
@@ -20,8 +21,17 @@ def run(command, timeout=60, **more):
     """(exit code, output with errors) of a command; a missing program and a time-out are exit codes too."""
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout,
-            env=ENVIRONMENT, encoding="utf-8", errors="replace", check=False, **more)
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=timeout,
+            env=ENVIRONMENT,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            **more,
+        )
     except subprocess.TimeoutExpired:
         return 124, "%s: no end after %s s" % (" ".join(command), timeout)
     except OSError as exc:
@@ -65,6 +75,15 @@ def daemon_reload():
     code, text = run(["systemctl", "daemon-reload"], timeout=120)
     if code:
         raise ApacheConfigError("systemctl daemon-reload failed: %s" % text.strip())
+
+
+def parent(pid):
+    """The parent's pid, 0 if there is no such process."""
+    try:
+        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as handle:
+            return int(handle.read().rpartition(")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def main_process(pid):
@@ -142,9 +161,7 @@ def listening():
 
 def readable(text, width):
     """A /proc/net/tcp address (little-endian words in hexadecimal) as people write it."""
-    import socket
-
-    raw = b"".join(bytes.fromhex(text[i:i + 8])[::-1] for i in range(0, width, 8))
+    raw = b"".join(bytes.fromhex(text[i : i + 8])[::-1] for i in range(0, width, 8))
     return socket.inet_ntop(socket.AF_INET if width == 8 else socket.AF_INET6, raw)
 
 
@@ -166,7 +183,7 @@ def socket_inodes(pid):
 
 
 def holder(inode):
-    """"name (pid)" of a process that holds a socket, for messages."""
+    """ "name (pid)" of a process that holds a socket, for messages."""
     for entry in os.listdir("/proc"):
         if entry.isdigit() and inode in socket_inodes(int(entry)):
             try:

@@ -15,7 +15,6 @@ from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config impor
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.errors import ApacheConfigError
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._apache_config.layout import OWN_CONF
 
-
 PROVEN = "proven"  # an empty file in a generation
 
 
@@ -46,6 +45,18 @@ def load(layout, number):
         return generation.from_record(json.loads(text), found)
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def as_it_lies(layout, number):
+    """The live state as one to return to, where the record is lost."""
+    if not os.path.isdir(layout.generation(number)):
+        return None
+    mpm = "event" if switches.mpm_is(layout, "event") and switches.mpm_found(layout) else ""
+    own = files.read_text(os.path.join(layout.generation(number), generation.OWN_FILE)) or ""
+    listen = re.search(r"^Listen (\S+)$", own, re.M)
+    return generation.Target(
+        number, disable=frozenset(switches.held(layout)), mpm=mpm, drop_ins=live_drop_ins(layout),
+        status_address=listen.group(1) if listen else "")
 
 
 def write_generation(layout, state):
@@ -83,14 +94,9 @@ def prune(layout, keep, needed):
     for number in known:
         if number not in needed and number not in kept:
             files.remove_tree(layout.generation(number))
-    for folder in (layout.generations, layout.directory):
-        for entry in os.listdir(folder) if os.path.isdir(folder) else []:
-            if entry.startswith((".new-", ".evenkeel-")):
-                path = os.path.join(folder, entry)
-                if os.path.isdir(path):
-                    files.remove_tree(path)
-                else:
-                    files.remove(path)
+    own = [folder for folder, _folders, _names in os.walk(layout.directory)]
+    for folder in [*own, layout.conf_available, layout.conf_enabled, layout.mods_enabled, layout.sites_enabled, layout.drop_in_dir]:
+        files.sweep(folder)
 
 
 # --- a switch that is not proven yet ---------------------------------------------------------------------------------------------
@@ -114,8 +120,9 @@ def write_pending(layout, pending):
 
 def live_drop_ins(layout):
     folder = layout.drop_in_dir
-    entries = os.listdir(folder) if os.path.isdir(folder) else []
-    return {name: files.read_text(os.path.join(folder, name)) for name in entries if name.startswith("evenkeel-") and name.endswith(".conf")}
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    own = [name for name in names if name.startswith("evenkeel-") and name.endswith(".conf")]
+    return {name: files.read_text(os.path.join(folder, name)) for name in own}
 
 
 def write_drop_ins(layout, state):
@@ -129,6 +136,7 @@ def remove_drop_ins(layout, state):
     for name in live_drop_ins(layout):
         if name not in state.drop_ins:
             files.remove(os.path.join(layout.drop_in_dir, name))
+    files.sweep(layout.drop_in_dir)
     try:
         os.rmdir(layout.drop_in_dir)
     except OSError as exc:
@@ -157,12 +165,17 @@ def point(layout, state):
 def steps(layout, state, drop_ins=True, off_first=False):
     """The switch as [(name, function)]: each step leaves a configuration that Apache can start with.
 
-    What the state needs comes before the pointer, what only its predecessor needed goes after it. Steps that have nothing to do are left out.
+    What the state needs comes before the pointer, what only its predecessor needed goes after it. Steps with nothing to do are left out.
     """
     before, after = [], []
     if drop_ins:
-        before.append((live_drop_ins(layout).items() - state.drop_ins.items() or state.drop_ins.keys() - live_drop_ins(layout).keys(),
-                       "write the drop-ins", write_drop_ins))
+        before.append(
+            (
+                live_drop_ins(layout).items() - state.drop_ins.items() or state.drop_ins.keys() - live_drop_ins(layout).keys(),
+                "write the drop-ins",
+                write_drop_ins,
+            )
+        )
         after.append((live_drop_ins(layout).keys() - state.drop_ins.keys(), "remove drop-ins", remove_drop_ins))
     before.append((switches.mpm_to_select(layout, state), "select the MPM", switches.select_mpm))
     before.append((switches.to_put_back(layout, state), "switch on what was found", switches.put_back))
@@ -173,9 +186,9 @@ def steps(layout, state, drop_ins=True, off_first=False):
 
 
 def is_pointed(layout, state):
-    if pointed(layout) != state.number:
-        return False
-    return state.number is None or (files.read_text(layout.conf_file) == layout.conf_text and os.path.exists(layout.conf_link))
+    if state.number is None:
+        return not any(os.path.lexists(path) for path in (layout.conf_link, layout.conf_file))
+    return pointed(layout) == state.number and (files.read_text(layout.conf_file) == layout.conf_text and os.path.exists(layout.conf_link))
 
 
 def switch(layout, state, off_first=False, drop_ins=True, after_step=None):

@@ -28,28 +28,27 @@ def enabled_dir(layout, kind):
 def places(layout, kind, name):
     """[(live path, held path)] of the links that make up one switch."""
     folder, _marker, suffixes = OBJECTS[kind]
-    return [
-        (os.path.join(enabled_dir(layout, kind), name + suffix), os.path.join(layout.found, folder + "-enabled", name + suffix))
-        for suffix in suffixes
-    ]
+    return [(os.path.join(enabled_dir(layout, kind), name + suffix), os.path.join(layout.found, folder + "-enabled", name + suffix)) for suffix in suffixes]
 
 
 def held(layout):
     """What is switched off at present: {(kind, name)}, without the MPMs."""
     found = set()
     for kind, (folder, _marker, suffixes) in OBJECTS.items():
-        path = os.path.join(layout.found, folder + "-enabled")
-        for entry in os.listdir(path) if os.path.isdir(path) else []:
-            name, suffix = os.path.splitext(entry)
-            if suffix in suffixes and name not in generation.MPM_MODULES:
-                found.add((kind, name))
-    return found
+        links = entries(os.path.join(layout.found, folder + "-enabled"))
+        found |= {(kind, os.path.splitext(entry)[0]) for entry in links if entry.endswith(suffixes)}
+        found |= {(kind, name) for name in entries(os.path.dirname(kept_marks(layout, kind, "")))}
+    return {(kind, name) for kind, name in found if name not in generation.MPM_MODULES}
+
+
+def entries(folder):
+    return [entry for entry in sorted(os.listdir(folder)) if not entry.startswith(".")] if os.path.isdir(folder) else []
 
 
 def to_switch_off(layout, state):
     return sorted(
-        (kind, name) for kind, name in state.disable
-        if enabled_dir(layout, kind) and any(os.path.lexists(live) for live, _held in places(layout, kind, name)))
+        (kind, name) for kind, name in state.disable if enabled_dir(layout, kind) and any(os.path.lexists(live) for live, _held in places(layout, kind, name))
+    )
 
 
 def to_put_back(layout, state):
@@ -129,8 +128,7 @@ def set_marks(layout, kind, name, wanted, found):
 
 def mpm_links(folder):
     """{entry: link text} of the MPM links in a directory."""
-    entries = [entry for entry in (os.listdir(folder) if os.path.isdir(folder) else []) if os.path.splitext(entry)[0] in generation.MPM_MODULES]
-    paths = {entry: os.path.join(folder, entry) for entry in sorted(entries)}
+    paths = {entry: os.path.join(folder, entry) for entry in entries(folder) if os.path.splitext(entry)[0] in generation.MPM_MODULES}
     return {entry: os.readlink(path) for entry, path in paths.items() if os.path.islink(path)}
 
 
@@ -160,6 +158,8 @@ def select_mpm(layout, state):
     if not mpm_found(layout):
         keep, links = os.path.join(layout.found, "mods-enabled"), mpm_links(layout.mods_enabled)
         files.make_dir(keep)
+        for entry in mpm_links(keep):
+            files.remove(os.path.join(keep, entry))  # left by a run that was killed while it put things back
         for entry in sorted(links, key=lambda entry: entry.endswith(".load")):  # .load last: it says that all are kept
             files.link(links[entry], os.path.join(keep, entry))
     for name in generation.MPM_MODULES:
@@ -169,8 +169,7 @@ def select_mpm(layout, state):
             mark(layout, "modules", name, "disabled_by_admin")
     names = ["mpm_%s%s" % (state.mpm, suffix) for suffix in (".conf", ".load")]
     available = os.path.relpath(layout.mods_available, layout.mods_enabled)
-    arrange_mpm(layout, {
-        name: os.path.join(available, name) for name in names if os.path.exists(os.path.join(layout.mods_available, name))})
+    arrange_mpm(layout, {name: os.path.join(available, name) for name in names if os.path.exists(os.path.join(layout.mods_available, name))})
 
 
 def put_back_mpm(layout, state):
@@ -181,7 +180,7 @@ def put_back_mpm(layout, state):
     arrange_mpm(layout, links)
     for name in generation.MPM_MODULES:
         unmark(layout, "modules", name)
-    for entry in links:
+    for entry in sorted(links, reverse=True):  # .load first: without it the rest counts for nothing
         files.remove(os.path.join(layout.found, "mods-enabled", entry))
 
 

@@ -122,9 +122,7 @@ def wanted_processes(found: Sequence[Wish], vcpus: float) -> dict[str, int]:
     slots = {wish.name: wanted_slots(wish, vcpus, applications) for wish in found}
     runnable = sum(slots[wish.name] * wish.demand.cpu_share for wish in found)
     fit = min(1.0, RUNNABLE_PER_CPU * vcpus / runnable) if runnable else 1.0
-    return {
-        wish.name: wish.demand.processes or max(1, math.ceil(slots[wish.name] * fit / wish.threads - 1e-9)) for wish in found
-    }
+    return {wish.name: wish.demand.processes or max(1, math.ceil(slots[wish.name] * fit / wish.threads - 1e-9)) for wish in found}
 
 
 def workers(demand: Demand, slots: int, queue: int, policy: str) -> float:
@@ -222,9 +220,7 @@ def _group(wish: Wish, count: int, wanted: int, host: Host) -> Group:
     return Group(wish.name, wish.application, wish.path, demand, count, wish.threads, limited, why, wish.why_threads)
 
 
-def does_not_fit(
-    request: Request, parts: Sequence[Part], base: float, found: Sequence[Wish], least: Mapping[str, float]
-) -> CapacityError:
+def does_not_fit(request: Request, parts: Sequence[Part], base: float, found: Sequence[Wish], least: Mapping[str, float]) -> CapacityError:
     """Refuse a host: the table, and what to change."""
     rows = [*parts, Part("apache", math.ceil(base), "parent and the least number of children")]
     rows += [
@@ -242,10 +238,7 @@ def does_not_fit(
         change.insert(0, "lower autoscale.max or max_memory_per_child_mib of the Celery nodes, or move them to another host")
     if reserve is not None:
         change.append("lower reserved_memory_mib")
-    return CapacityError(
-        f"the plan does not fit into {total} MiB of memory:\n{table(rows, total)}\n"
-        f"Give the host about {enough} MiB, or {', '.join(change)}."
-    )
+    return CapacityError(f"the plan does not fit into {total} MiB of memory:\n{table(rows, total)}\nGive the host about {enough} MiB, or {', '.join(change)}.")
 
 
 def web_vcpus(request: Request) -> tuple[float, str]:
@@ -258,7 +251,6 @@ def web_vcpus(request: Request) -> tuple[float, str]:
 
 def rates(found: Sequence[Group], request: Request) -> dict[str, tuple[float, str]]:
     """Return each group's highest rate and what limits it: its part of the CPUs, its slots, or memory."""
-
 
     host = request.host
     vcpus, _why = web_vcpus(request)
@@ -281,5 +273,3 @@ def rates(found: Sequence[Group], request: Request) -> dict[str, tuple[float, st
 def web_memory(found: Sequence[Group]) -> dict[str, int]:
     """Return each group's memory at full load, MiB."""
     return {group.name: math.ceil(group.processes * (group.demand.memory_mib + group.threads * THREAD_MIB)) for group in found}
-
-

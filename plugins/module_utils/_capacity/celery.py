@@ -59,9 +59,7 @@ def options(node: CeleryNode, visible: int, pinned_visibility: bool = False) -> 
         Setting("time_limit", node.time_limit, "s", "a task that runs longer is killed", sources.CELERY),
     ]  # fmt: skip
     if prefork:
-        wanted.append(
-            Setting("soft_time_limit", soft, "s", f"SoftTimeLimitExceeded {node.time_limit - soft} s before the kill, to clean up", sources.CELERY)
-        )
+        wanted.append(Setting("soft_time_limit", soft, "s", f"SoftTimeLimitExceeded {node.time_limit - soft} s before the kill, to clean up", sources.CELERY))
         if node.max_tasks_per_child is not None:
             wanted.append(Setting("max_tasks_per_child", node.max_tasks_per_child, "tasks", "pinned", sources.PIN))
         wanted.append(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.errors import CapacityError
@@ -41,7 +42,7 @@ class Daemon:
         """Return a number, the default if it is absent."""
         return int(self.options.get(name, WSGI_DEFAULTS.get(name, 0)))
 
-    @property
+    @cached_property
     def slots(self) -> int:
         """Requests that the group works on at the same time."""
         return self.option("processes") * self.option("threads")
@@ -104,12 +105,12 @@ class Configuration:
         """Children that MaxRequestWorkers needs."""
         return -(-self.directive("MaxRequestWorkers") // max(1, self.directive("ThreadsPerChild")))
 
-    @property
+    @cached_property
     def slots(self) -> int:
         """Slots of all daemon groups."""
         return sum(daemon.slots for daemon in self.daemons)
 
-    @property
+    @cached_property
     def longest(self) -> float | None:
         """The slowest wanted request of all groups, seconds."""
         known = [value for value in (daemon.known("longest_request_s") for daemon in self.daemons) if value is not None]
@@ -134,13 +135,8 @@ def configuration(data: Any) -> Configuration:
     return Configuration(
         policy=data.get("policy") or "headroom",
         apache=plain(data.get("apache")),
-        daemons=tuple(
-            Daemon(name, plain(group.get("options")), group.get("demand") or {})
-            for name, group in (data.get("groups") or {}).items()
-        ),
-        nodes=tuple(
-            Node(name, plain(node.get("options")), node.get("broker") or "") for name, node in (data.get("celery") or {}).items()
-        ),
+        daemons=tuple(Daemon(name, plain(group.get("options")), group.get("demand") or {}) for name, group in (data.get("groups") or {}).items()),
+        nodes=tuple(Node(name, plain(node.get("options")), node.get("broker") or "") for name, node in (data.get("celery") or {}).items()),
         idle_timeout=(data.get("load_balancer") or {}).get("idle_timeout"),
         vcpus=host.get("vcpus"),
         memory_mib=host.get("memory_mib"),

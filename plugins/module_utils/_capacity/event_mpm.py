@@ -90,8 +90,8 @@ def _children(workers: int, vcpus: float) -> int | None:
     """Choose how many equal children make up the workers: about one per CPU; None if no number of them fits."""
     wanted = max(MIN_CHILDREN, math.ceil(vcpus))
     least = min(workers, MIN_TPC // 2)
-    fitting = [count for count in range(1, workers + 1) if workers % count == 0 and least <= workers // count <= MAX_TPC]
-    roomy = [count for count in fitting if count == MIN_CHILDREN or count > MIN_CHILDREN and workers // count >= 2 * MIN_TPC]
+    fitting = [count for count in range(1, workers // least + 1) if workers % count == 0 and least <= workers // count <= MAX_TPC]
+    roomy = [count for count in fitting if count == MIN_CHILDREN or (count > MIN_CHILDREN and workers // count >= 2 * MIN_TPC)]
     # a pinned number may leave only small children, or a single one
     choice = roomy or [count for count in fitting if count > MIN_CHILDREN] or fitting
     return min(choice, key=lambda count: (abs(count - wanted), count), default=None)

@@ -35,11 +35,12 @@ DEMAND_KEYS = (
     "workload", "cpu_share", "latency_ms", "target_p99_ms", "requests_per_second", "burst", "memory_mib", "thread_safe",
     "longest_request_s", "processes", "threads", "options",
 )  # fmt: skip
-APPLICATION_KEYS = DEMAND_KEYS + (
+APPLICATION_KEYS = (
+    *DEMAND_KEYS,
     "name", "server_name", "server_aliases", "user", "group", "directory", "archive", "requirements", "wsgi_script",
     "environment", "secrets", "static", "mount_point", "slow_routes", "health_path", "python",
 )  # fmt: skip
-ROUTE_KEYS = DEMAND_KEYS + ("name", "path")
+ROUTE_KEYS = (*DEMAND_KEYS, "name", "path")
 CELERY_KEYS = (
     "name", "user", "group", "directory", "virtualenv", "app", "broker_url", "environment", "secrets", "nodes",
     "visibility_timeout",
@@ -160,10 +161,7 @@ def host(data: Any) -> Host:
 def demand(reader: Reader, base: Demand | None = None) -> Demand:
     """Read what requests need; a slow route inherits from its application's demand."""
     if "cpu_share" in reader.data and "workload" in reader.data:
-        raise CapacityError(
-            f"{reader.where} has both workload and cpu_share: they say the same. "
-            "Write only cpu_share if you measured it, else only workload."
-        )
+        raise CapacityError(f"{reader.where} has both workload and cpu_share: they say the same. Write only cpu_share if you measured it, else only workload.")
     share = base.cpu_share if base else CPU_SHARE["mixed"]
     if "workload" in reader.data:
         share = CPU_SHARE[reader.word("workload", None, tuple(CPU_SHARE))]
@@ -212,10 +210,7 @@ def options(reader: Reader) -> dict[str, Value]:
 def application(reader: Reader) -> Application:
     """Read one WSGI application."""
     own = demand(reader)
-    routes = tuple(
-        SlowRoute(route.name(), route.word("path", None), demand(route, own))
-        for route in reader.readers("slow_routes", ROUTE_KEYS)
-    )
+    routes = tuple(SlowRoute(route.name(), route.word("path", None), demand(route, own)) for route in reader.readers("slow_routes", ROUTE_KEYS))
     return Application(reader.name(), reader.word("mount_point", "/"), own, routes)
 
 
@@ -275,9 +270,7 @@ def exception(reader: Reader) -> RuleException:
         day = expires if isinstance(expires, datetime.date) else datetime.date.fromisoformat(str(expires))
     except ValueError:
         raise refuse(reader.path("expires"), expires, "it must be a date", 'Write for example "2027-01-31".') from None
-    return RuleException(
-        reader.word("rule", None), reader.word("reason", None), reader.word("owner", None), day.isoformat()[:10]
-    )
+    return RuleException(reader.word("rule", None), reader.word("reason", None), reader.word("owner", None), day.isoformat()[:10])
 
 
 def read_exceptions(items: Any) -> tuple[RuleException, ...]:

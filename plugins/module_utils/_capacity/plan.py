@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity import (
@@ -23,6 +23,9 @@ from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity import (
 )
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.constants import MIN_TPC, SPARE_WORKERS, USABLE_CPU, WORKERS_ALONE
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.model import CeleryApplication, Group, Plan, Request, Setting
+
+Rates = Mapping[str, tuple[float, str]]
+"""Each group's highest rate and what limits it."""
 
 
 def make(request: Request, today: datetime.date | None = None) -> Plan:
@@ -44,16 +47,13 @@ def make(request: Request, today: datetime.date | None = None) -> Plan:
     fixed = budget.fixed_parts(request)
     predicted = own + sum(web.values())
     parts = [*fixed, budget.Part("apache", own, f"parent, {shape.children} children, {shape.workers} workers")]
-    parts += [
-        budget.Part(f"group {g.name}", web[g.name], f"{g.processes} x {g.demand.memory_mib} MiB + {g.slots} threads") for g in groups
-    ]
+    parts += [budget.Part(f"group {g.name}", web[g.name], f"{g.processes} x {g.demand.memory_mib} MiB + {g.slots} threads") for g in groups]
     free = request.host.memory_mib - sum(part.mib for part in parts)
     parts.append(budget.Part("free", free, "page cache, and room for more"))
     outside = sum(part.mib for part in fixed if part.item != "margin")
     factor = float(apache["AsyncRequestWorkerFactor"].value)
-    unit = system.apache(
-        shape, int(apache["ServerLimit"].value), factor, groups, chain, predicted, request.host.memory_mib - outside
-    )
+    unit = system.apache(shape, int(apache["ServerLimit"].value), factor, groups, chain, predicted, request.host.memory_mib - outside)
+    rates = budget.rates(groups, request)
     notes: list[str] = []
     data: dict[str, Any] = {
         "policy": request.policy,
@@ -64,12 +64,12 @@ def make(request: Request, today: datetime.date | None = None) -> Plan:
         "celery": _celery(request),
         "systemd": {"apache2": _dicts(unit), "celery": _dicts(system.celery(request.celery))},
         "kernel": _dicts(system.kernel(request.host, int(apache["ListenBacklog"].value))),
-        "prediction": _prediction(request, groups, predicted + sum(p.mib for p in fixed if p.item.startswith("celery "))),
+        "prediction": _prediction(request, rates, predicted + sum(p.mib for p in fixed if p.item.startswith("celery "))),
         "budget": [part.as_dict() for part in parts],
         "exceptions": [vars(exception) for exception in request.exceptions],
-        "compare": {"mod_wsgi_express": {g.name: _dicts(express.compare(g.processes, g.threads).values()) for g in groups}},
+        "compare": {"mod_wsgi_express": {g.name: _dicts(express.compare(g.processes, g.threads).values()) for g in groups if g.name == g.application}},
     }
-    data["warnings"] = notes + _shortfalls(request, groups) + rules.judge(rules.configuration(data), request.exceptions, today)
+    data["warnings"] = notes + _shortfalls(rates, groups) + rules.judge(rules.configuration(data), request.exceptions, today)
     return Plan(data)
 
 
@@ -92,8 +92,7 @@ def _need(request: Request, groups: Sequence[Group], chain: timeouts.Chain) -> t
     waiting = sum(mod_wsgi.backlog(group.demand, group.slots, chain.groups[group.name].queue) for group in groups)
     need = sum(budget.workers(g.demand, g.slots, chain.groups[g.name].queue, request.policy) for g in groups) + SPARE_WORKERS
     return math.ceil(need), (
-        f"a request that waits for a daemon holds a worker: {slots} slots and {waiting} places in the daemons' queues with headroom, "
-        f"and {SPARE_WORKERS} more"
+        f"a request that waits for a daemon holds a worker: {slots} slots and {waiting} places in the daemons' queues with headroom, and {SPARE_WORKERS} more"
     )
 
 
@@ -152,10 +151,9 @@ def _scheme(app: CeleryApplication) -> str:
     return app.broker_url.partition("://")[0].partition("+")[0]
 
 
-def _prediction(request: Request, groups: Sequence[Group], memory: int) -> dict[str, Any]:
+def _prediction(request: Request, rates: Rates, memory: int) -> dict[str, Any]:
     """Return what the plan promises: highest rate, memory at full load, and what limits it."""
-    vcpus, cpus = budget.web_vcpus(request)
-    rates = budget.rates(groups, request)
+    _vcpus, cpus = budget.web_vcpus(request)
     total = sum(rate for rate, _limit in rates.values())
     limits = [limit for _rate, limit in rates.values()]
     limit = next((name for name in ("memory", "slots", "cpu") if name in limits), "cpu")
@@ -171,16 +169,15 @@ def _prediction(request: Request, groups: Sequence[Group], memory: int) -> dict[
     )  # fmt: skip
 
 
-def _shortfalls(request: Request, groups: Sequence[Group]) -> list[str]:
+def _shortfalls(rates: Rates, groups: Sequence[Group]) -> list[str]:
     """Say which stated rate the host cannot serve."""
     found = []
-    for name, (rate, limit) in budget.rates(groups, request).items():
-        wanted = next(group.demand.requests_per_second for group in groups if group.name == name)
+    for group in groups:
+        rate, limit = rates[group.name]
+        wanted = group.demand.requests_per_second
         if wanted and wanted > rate * 1.001:
             found.append(
-                f"{name}: {wanted:g} requests/s are wanted, the host serves about {rate:.3g} (limit: {limit}); "
+                f"{group.name}: {wanted:g} requests/s are wanted, the host serves about {rate:.3g} (limit: {limit}); "
                 "more requests get 504 after the queue-timeout."
             )
     return found
-
-

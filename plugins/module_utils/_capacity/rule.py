@@ -26,13 +26,15 @@ class Rule:
     topic: str
     """Slug of the fault in the vocabulary of the audit."""
     severity: str
-    """error refuses a plan, warning and info are printed with it."""
+    """How bad the breach is on a host that is audited: error, warning or info."""
     sentence: str
     instead: str
     source: str
     check: Check
     policies: tuple[str, ...] = EVERY_POLICY
     """Policies that keep this rule; the others trade it away on purpose."""
+    refuses: bool = False
+    """Whether a plan that breaks it is refused: the numbers would not do what they say."""
 
 
 @dataclass(frozen=True)

@@ -24,15 +24,13 @@ RULES: tuple[Rule, ...] = (*rules_apache.RULES, *rules_mod_wsgi.RULES, *rules_ce
 
 def check(config: Configuration) -> list[Finding]:
     """Return every breach of every rule that the configuration's policy keeps."""
-    return [
-        Finding(rule, observed) for rule in RULES if config.policy in rule.policies for observed in rule.check(config)
-    ]
+    return [Finding(rule, observed) for rule in RULES if config.policy in rule.policies for observed in rule.check(config)]
 
 
 def judge(config: Configuration, exceptions: Sequence[RuleException] = (), today: datetime.date | None = None) -> list[str]:
     """Return what is to be said beside a plan.
 
-    :raises CapacityError: a rule of severity error is broken and no valid exception covers it; the message has all of them
+    :raises CapacityError: a rule that refuses is broken and no valid exception covers it; the message has all of them
     """
     day = (today or datetime.date.today()).isoformat()
     covered = {exception.rule: exception for exception in exceptions}
@@ -51,7 +49,7 @@ def judge(config: Configuration, exceptions: Sequence[RuleException] = (), today
                 notes.append(f"excepted until {exempt.expires} by {exempt.owner} ({exempt.reason}): {finding}")
                 continue
         expired = f" The exception of {exempt.owner} expired on {exempt.expires}." if exempt is not None else ""
-        (errors if finding.rule.severity == "error" else notes).append(f"{finding}{expired}")
+        (errors if finding.rule.refuses else notes).append(f"{finding}{expired}")
     if errors:
         raise CapacityError(
             "the plan breaks a rule:\n" + "\n".join(f"  {error}" for error in errors)

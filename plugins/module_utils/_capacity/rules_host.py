@@ -18,10 +18,7 @@ from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.rule impor
 
 def web_memory(c: Configuration) -> float:
     """Return the memory of Apache and all daemons whose memory is known, MiB."""
-    daemons = sum(
-        daemon.option("processes") * ((daemon.known("memory_mib") or 0) + daemon.option("threads") * THREAD_MIB)
-        for daemon in c.daemons
-    )
+    daemons = sum(daemon.option("processes") * ((daemon.known("memory_mib") or 0) + daemon.option("threads") * THREAD_MIB) for daemon in c.daemons)
     return daemons + apache_mib(c.children, c.directive("MaxRequestWorkers"))
 
 
@@ -58,7 +55,7 @@ def _files(c: Configuration) -> Iterator[str]:
 def _stop(c: Configuration) -> Iterator[str]:
     need = max(c.directive("GracefulShutdownTimeout"), c.longest or 0)
     if "TimeoutStopSec" in c.unit and int(c.unit["TimeoutStopSec"]) <= need:
-        yield f"TimeoutStopSec {c.unit['TimeoutStopSec']} is not above GracefulShutdownTimeout {c.directive('GracefulShutdownTimeout')} and the slowest wanted request."
+        yield f"TimeoutStopSec {c.unit['TimeoutStopSec']} is not above {need:g} s, GracefulShutdownTimeout or the slowest wanted request."
 
 
 def _backlog(c: Configuration) -> Iterator[str]:
@@ -72,18 +69,19 @@ def _syn(c: Configuration) -> Iterator[str]:
 
 
 RULES: tuple[Rule, ...] = (
-    Rule("memory-overcommit", "memory-overcommit", "error",
-         "Everything at full load fits into the host's memory.", "Lower processes, autoscale or memory_mib, or take a bigger host.", sources.measured(10), _memory),
-    Rule("unit-memory-too-low", "unit-memory-too-low", "error",
-         "Apache's memory cap holds Apache and all daemons.", "Raise MemoryHigh and MemoryMax.", sources.SYSTEMD, _unit_memory),
+    Rule("memory-overcommit", "memory-overcommit", "warning",
+         "Everything at full load fits into the host's memory.", "Lower processes, autoscale or memory_mib, or take a bigger host.",
+         sources.measured(10), _memory, refuses=True),
+    Rule("unit-memory-too-low", "unit-memory-too-low", "warning",
+         "Apache's memory cap holds Apache and all daemons.", "Raise MemoryHigh and MemoryMax.", sources.SYSTEMD, _unit_memory, refuses=True),
     Rule("tasks-max-too-low", "tasks-max-too-low", "error",
-         "systemd allows every planned thread; otherwise Apache starts and does not answer.", "Raise TasksMax.", sources.measured(14), _tasks),
-    Rule("open-files-too-low", "open-files-too-low", "error",
-         "A child may open all its sockets.", "Raise APACHE_ULIMIT_MAX_FILES.", sources.measured(15), _files),
-    Rule("stop-timeout-too-short", "stop-timeout-too-short", "error",
-         "systemd waits longer than Apache's graceful stop.", "Raise TimeoutStopSec.", sources.SYSTEMD_SERVICE, _stop),
-    Rule("listen-backlog-above-somaxconn", "listen-backlog-above-somaxconn", "error",
-         "The kernel allows the queue that Apache asks for.", "Raise net.core.somaxconn, or lower ListenBacklog.", sources.LISTEN, _backlog),
+         "systemd allows every planned thread; otherwise Apache starts and does not answer.", "Raise TasksMax.", sources.measured(14), _tasks, refuses=True),
+    Rule("open-files-too-low", "open-files-too-low", "warning",
+         "A child may open all its sockets.", "Raise APACHE_ULIMIT_MAX_FILES.", sources.measured(15), _files, refuses=True),
+    Rule("stop-timeout-too-short", "stop-timeout-too-short", "warning",
+         "systemd waits longer than Apache's graceful stop.", "Raise TimeoutStopSec.", sources.SYSTEMD_SERVICE, _stop, refuses=True),
+    Rule("listen-backlog-above-somaxconn", "listen-backlog-above-somaxconn", "warning",
+         "The kernel allows the queue that Apache asks for.", "Raise net.core.somaxconn, or lower ListenBacklog.", sources.LISTEN, _backlog, refuses=True),
     Rule("syn-backlog-below-listen-backlog", "syn-backlog-below-listen-backlog", "warning",
          "Handshakes under way fit into the kernel's queue.", "Raise net.ipv4.tcp_max_syn_backlog.", sources.LISTEN, _syn),
 )  # fmt: skip

@@ -112,7 +112,8 @@ def _recycled(c: Configuration) -> Iterator[str]:
     for daemon in c.daemons:
         each = (daemon.known("requests_per_second") or 0) / daemon.option("processes")
         if 0 < daemon.option("maximum-requests") < max(10000.0, each * 3600):
-            yield f"{daemon.name} has maximum-requests={daemon.option('maximum-requests')}" + (f", reached every {daemon.option('maximum-requests') / each:.0f} s." if each else ".")
+            often = f", reached every {daemon.option('maximum-requests') / each:.0f} s" if each else ""
+            yield f"{daemon.name} has maximum-requests={daemon.option('maximum-requests')}{often}."
 
 
 def _socket_long(c: Configuration) -> Iterator[str]:
@@ -160,35 +161,39 @@ RULES: tuple[Rule, ...] = (
     Rule("processes-1-explicit", "processes-1-explicit", "info",
          "One process is not written out.", "Remove processes=1.", sources.WSGI, _explicit_one),
     Rule("thread-unsafe-with-threads", "thread-unsafe-with-threads", "error",
-         "An application that is not thread-safe runs one request per process.", "Write threads: 1 and more processes.", sources.measured(8), _unsafe),
+         "An application that is not thread-safe runs one request per process.", "Write threads: 1 and more processes.",
+         sources.measured(8), _unsafe, refuses=True),
     Rule("listen-backlog-raised", "listen-backlog-raised", "warning",
          "A daemon's queue is no longer than it can serve in time; 100 is generous.", "Lower listen-backlog, add slots.", sources.measured(6), _backlog),
-    Rule("daemon-backlog-above-somaxconn", "listen-backlog-raised", "error",
-         "The kernel allows a queue as long as it is planned.", "Lower listen-backlog, or raise net.core.somaxconn.", sources.LISTEN, _backlog_kernel),
+    Rule("daemon-backlog-above-somaxconn", "listen-backlog-raised", "warning",
+         "The kernel allows a queue as long as it is planned.", "Lower listen-backlog, or raise net.core.somaxconn.",
+         sources.LISTEN, _backlog_kernel, refuses=True),
     Rule("queue-timeout-missing", "queue-timeout-missing", "info",
-         "A request that waited too long is turned away.", "Write a queue-timeout of the target p99 less the service time.", sources.measured(6), _queue_missing),
+         "A request that waited too long is turned away.", "Write a queue-timeout of the target p99 less the service time.",
+         sources.measured(6), _queue_missing),
     Rule("queue-timeout-not-below-lb", "request-timeout-not-below-lb", "warning",
          "A request leaves the queue before its client has left.", "Lower queue-timeout below the idle timeout.", sources.ALB, _queue_lb),
     Rule("request-timeout-missing", "request-timeout-missing", "info",
          "A process full of stuck requests is restarted.", "Write a request-timeout above the slowest wanted request.", sources.WSGI, _request_missing),
-    Rule("request-timeout-below-longest", "request-timeout-missing", "error",
+    Rule("request-timeout-below-longest", "request-timeout-missing", "warning",
          "request-timeout is above the slowest wanted request: it restarts the process and kills its neighbours.",
-         "Raise request-timeout, or lower longest_request_s.", sources.WSGI, _request_short),
+         "Raise request-timeout, or lower longest_request_s.", sources.WSGI, _request_short, refuses=True),
     Rule("request-timeout-not-below-lb", "request-timeout-not-below-lb", "warning",
          "A request ends before the load balancer gives up, unless it sends bytes meanwhile.",
          "Lower request-timeout and longest_request_s, or raise the idle timeout.", sources.ALB, _request_lb),
     Rule("request-timeout-excessive", "request-timeout-excessive", "warning",
          "A stuck process is found within minutes.", "Lower request-timeout.", sources.WSGI, _request_long),
-    Rule("drain-shorter-than-longest", "graceful-timeout-missing", "error",
-         "A process that ends finishes its requests.", "Raise graceful-, eviction- and shutdown-timeout to the slowest wanted request.", sources.WSGI, _drain),
+    Rule("drain-shorter-than-longest", "graceful-timeout-missing", "warning",
+         "A process that ends finishes its requests.", "Raise graceful-, eviction- and shutdown-timeout to the slowest wanted request.",
+         sources.WSGI, _drain, refuses=True),
     Rule("maximum-requests-low", "maximum-requests-low", "warning",
          "Processes are not recycled every few minutes.", "Remove maximum-requests, or raise it and mend the leak.", sources.WSGI, _recycled),
     Rule("socket-timeout-too-long", "socket-timeout-too-long", "warning",
          "socket-timeout is near queue-timeout + request-timeout.", "Lower socket-timeout.", sources.WSGI, _socket_long),
-    Rule("socket-timeout-below-longest", "socket-timeout-below-longest", "error",
-         "Apache waits for the slowest wanted request.", "Raise socket-timeout.", sources.WSGI, _socket_short),
+    Rule("socket-timeout-below-longest", "socket-timeout-below-longest", "warning",
+         "Apache waits for the slowest wanted request.", "Raise socket-timeout.", sources.WSGI, _socket_short, refuses=True),
     Rule("cpu-oversubscribed", "cpu-oversubscribed", "warning",
          f"Busy slots want at most {RUNNABLE_PER_CPU} CPUs per vCPU.", "Lower processes or threads.", sources.MODEL, _runnable),
     Rule("option-unknown-to-version", "option-unknown-to-version", "error",
-         "The installed mod_wsgi knows every option.", "Remove the option.", sources.WSGI, _unknown_option),
+         "The installed mod_wsgi knows every option.", "Remove the option.", sources.WSGI, _unknown_option, refuses=True),
 )  # fmt: skip

@@ -26,9 +26,7 @@ def files(shape: Shape, factor: float) -> int:
     return max(8192, 1 << math.ceil(math.log2(2 * need)))
 
 
-def apache(
-    shape: Shape, server_limit: int, factor: float, groups: Sequence[Group], chain: Chain, predicted: int, rest: int
-) -> Settings:
+def apache(shape: Shape, server_limit: int, factor: float, groups: Sequence[Group], chain: Chain, predicted: int, rest: int) -> Settings:
     """Return the limits of Apache's unit; all daemon groups live in its cgroup.
 
     :param rest: memory that neither the system nor Celery has, MiB

@@ -18,10 +18,22 @@ EXAMPLE = "a network in plain notation, like 10.0.1.0/24 or fd12:3456:789a::/48"
 _V4_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 _PUBLIC_V6 = ipaddress.IPv6Network("2000::/3")
 #: What RemoteIPTrustedProxy calls "private or nonsensical" when it is a client's address, and shared 100.64.0.0/10.
-_PRIVATE = tuple(map(ipaddress.ip_network, (
-    "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "127.0.0.0/8",
-    "::1/128", "fc00::/7", "fe80::/10",
-)))
+_PRIVATE = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "10.0.0.0/8",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "100.64.0.0/10",
+            "169.254.0.0/16",
+            "127.0.0.0/8",
+            "::1/128",
+            "fc00::/7",
+            "fe80::/10",
+        ),
+    )
+)
 _NO_PEER = tuple(map(ipaddress.ip_network, ("0.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4")))
 
 _DOTTED_QUAD = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}")
@@ -69,8 +81,9 @@ def parse(text: str) -> Network:
         v4 = ipaddress.IPv4Network((int(network.network_address) & 0xFFFFFFFF, length - 96))
         raise _refusal("v4-mapped", text, "Apache knows an IPv4 peer by its IPv4 address, on IPv6 sockets too", str(v4))
     if network.network_address != host:
-        raise _refusal("host-bits", text, "bits are set behind the prefix: the address or the prefix is a slip",
-                       f"{network} for the network or {host} for the one host")
+        raise _refusal(
+            "host-bits", text, "bits are set behind the prefix: the address or the prefix is a slip", f"{network} for the network or {host} for the one host"
+        )
     return network
 
 
@@ -94,11 +107,20 @@ def _refuse_other_than_dotted_quad(text: str, address: str) -> None:
         if any(part != str(int(part)) for part in address.split(".")):
             raise _refusal("octal", text, "a leading zero makes a number octal for some programs", EXAMPLE)
     elif _INET_ATON.fullmatch(address):
-        raise _refusal("inet-aton", text, "short, integer and hexadecimal forms mean different things to different"
-                       " programs: 10.1 is the host 10.0.0.1 to inet_aton, the network 10.1.0.0/16 to Apache", EXAMPLE)
+        raise _refusal(
+            "inet-aton",
+            text,
+            "short, integer and hexadecimal forms mean different things to different"
+            " programs: 10.1 is the host 10.0.0.1 to inet_aton, the network 10.1.0.0/16 to Apache",
+            EXAMPLE,
+        )
     elif _HOSTNAME.fullmatch(address):
-        raise _refusal("hostname", text, "Apache looks names up when it starts: while DNS is down it does not start,"
-                       " and whoever answers the query decides whom you trust", EXAMPLE)
+        raise _refusal(
+            "hostname",
+            text,
+            "Apache looks names up when it starts: while DNS is down it does not start, and whoever answers the query decides whom you trust",
+            EXAMPLE,
+        )
     else:
         raise _refusal("not-a-network", text, "this is neither an address nor a network", EXAMPLE)
 
@@ -109,6 +131,6 @@ def _prefix_length(mask: str, version: int) -> int:
         return int(mask)
     if version == 4 and _DOTTED_QUAD.fullmatch(mask):
         network = ipaddress.IPv4Network(f"0.0.0.0/{mask}")
-        if str(network.netmask) == mask:    # Python also takes host masks (0.255.255.255); Apache takes them as netmasks
+        if str(network.netmask) == mask:  # Python also takes host masks (0.255.255.255); Apache takes them as netmasks
             return network.prefixlen
     raise ValueError(f"/{mask} is not a prefix length")

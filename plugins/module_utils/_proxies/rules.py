@@ -42,11 +42,14 @@ def malformed_hop(hop: Hop) -> t.Iterator[Reason]:
     if not hop.provider.isprintable():
         yield Reason("hop", hop.name, "its provider holds control characters", "provider: one line of text")
     if hop.kind == "public" and not hop.provider.strip():
-        yield Reason("no-provider", hop.name, "public networks belong to somebody, and nobody can check them without"
-                     " knowing to whom", "provider: the operator and where it publishes its networks")
+        yield Reason(
+            "no-provider",
+            hop.name,
+            "public networks belong to somebody, and nobody can check them without knowing to whom",
+            "provider: the operator and where it publishes its networks",
+        )
     if not "".join(hop.networks).strip():
-        yield Reason("no-networks", hop.name, "the hop has no networks, so it is never trusted",
-                     "networks: those from which this proxy connects")
+        yield Reason("no-networks", hop.name, "the hop has no networks, so it is never trusted", "networks: those from which this proxy connects")
 
 
 def malformed_waiver(waiver: Waiver, today: datetime.date) -> t.Iterator[Reason]:
@@ -56,8 +59,12 @@ def malformed_waiver(waiver: Waiver, today: datetime.date) -> t.Iterator[Reason]
     if not waiver.reason.strip() or not waiver.owner.strip():
         yield Reason("exception", waiver.network, "an exception has a reason and an owner", "reason: …, owner: …")
     if waiver.expires < today:
-        yield Reason("exception-expired", waiver.network, f"{waiver.owner}'s exception ended on {waiver.expires}",
-                     "narrower networks, or a new date that somebody decides on")
+        yield Reason(
+            "exception-expired",
+            waiver.network,
+            f"{waiver.owner}'s exception ended on {waiver.expires}",
+            "narrower networks, or a new date that somebody decides on",
+        )
 
 
 def too_wide(members: t.Sequence[Member]) -> t.Iterator[Reason]:
@@ -70,14 +77,26 @@ def too_wide(members: t.Sequence[Member]) -> t.Iterator[Reason]:
             parts = [m for m in alike if covers(whole, m.network)]
             wide = [m for m in parts if 0 < m.network.prefixlen < limit]
             if not whole.prefixlen:
-                yield Reason("everything", enumerate_some(parts), f"{hops_of(parts)}: this trusts every address there is,"
-                             " so anybody could choose the address that you log and allow", advice)
+                yield Reason(
+                    "everything",
+                    enumerate_some(parts),
+                    f"{hops_of(parts)}: this trusts every address there is, so anybody could choose the address that you log and allow",
+                    advice,
+                )
             elif not wide and whole.prefixlen < limit:
-                yield Reason("too-wide", str(whole), f"{hops_of(parts)}: {enumerate_some(parts)} join up to it, and it is"
-                             f" wider than /{limit}, the limit for {kind} networks", lift)
+                yield Reason(
+                    "too-wide",
+                    str(whole),
+                    f"{hops_of(parts)}: {enumerate_some(parts)} join up to it, and it is wider than /{limit}, the limit for {kind} networks",
+                    lift,
+                )
             for m in wide:
-                yield Reason("too-wide", str(m.network), f"{hops_of([m])}: it is wider than /{limit}, the limit for {kind}"
-                             " networks, so others than your proxies have addresses in it", lift)
+                yield Reason(
+                    "too-wide",
+                    str(m.network),
+                    f"{hops_of([m])}: it is wider than /{limit}, the limit for {kind} networks, so others than your proxies have addresses in it",
+                    lift,
+                )
 
 
 def too_much(members: t.Sequence[Member]) -> t.Iterator[Reason]:
@@ -86,23 +105,38 @@ def too_much(members: t.Sequence[Member]) -> t.Iterator[Reason]:
         networks = [m.network for m in members if (m.hop.kind, m.network.version) == ("public", version)]
         total = sum(whole.num_addresses for whole in join(networks))
         if networks and total > 2 ** (networks[0].max_prefixlen - most):
-            yield Reason("too-much", f"IPv{version}", f"the public networks together hold more addresses than one /{most}",
-                         "only the providers whose proxies connect to you (or an exception with reason, owner and expiry)")
+            yield Reason(
+                "too-much",
+                f"IPv{version}",
+                f"the public networks together hold more addresses than one /{most}",
+                "only the providers whose proxies connect to you (or an exception with reason, owner and expiry)",
+            )
 
 
 def misplaced(member: Member) -> t.Iterator[Reason]:
     """Judge whether a network lies where its hop's kind says."""
     network, hop, where = str(member.network), member.hop, place(member.network)
     if where == "nowhere":
-        yield Reason("not-a-peer", network, f"{hops_of([member])}: nobody can connect from it (multicast, reserved or"
-                     " unspecified)", "the network from which the proxy connects")
+        yield Reason(
+            "not-a-peer",
+            network,
+            f"{hops_of([member])}: nobody can connect from it (multicast, reserved or unspecified)",
+            "the network from which the proxy connects",
+        )
     elif hop.kind == "private" and where != "private":
-        yield Reason("public-range", network, f"{hops_of([member])} is private, but this is or reaches into public address"
-                     " space, where others than you have addresses", "the proxy's private subnets, or a hop with"
-                     " kind: public and a provider")
+        yield Reason(
+            "public-range",
+            network,
+            f"{hops_of([member])} is private, but this is or reaches into public address space, where others than you have addresses",
+            "the proxy's private subnets, or a hop with kind: public and a provider",
+        )
     elif hop.kind == "public" and where != "public":
-        yield Reason("private-range", network, f"{hops_of([member])} is public, but this is or reaches into private address"
-                     " space, and RemoteIPTrustedProxy ignores private clients", "a hop with kind: private")
+        yield Reason(
+            "private-range",
+            network,
+            f"{hops_of([member])} is public, but this is or reaches into private address space, and RemoteIPTrustedProxy ignores private clients",
+            "a hop with kind: private",
+        )
 
 
 def contradictory(left: Member, right: Member) -> t.Iterator[Reason]:
@@ -111,20 +145,32 @@ def contradictory(left: Member, right: Member) -> t.Iterator[Reason]:
         return
     inner, outer = (right, left) if covers(left.network, right.network) else (left, right)
     if left.hop.kind != right.hop.kind:
-        yield Reason("internal-and-trusted", str(inner.network), f"{hops_of([left, right])} make it both internal and trusted:"
-                     " Apache would silently use the first", "it in one hop only, private or public")
+        yield Reason(
+            "internal-and-trusted",
+            str(inner.network),
+            f"{hops_of([left, right])} make it both internal and trusted: Apache would silently use the first",
+            "it in one hop only, private or public",
+        )
     elif left.network == right.network:
         yield Reason("duplicate", str(inner.network), f"stated twice in {hops_of([left, right])}", "it once")
     else:
-        yield Reason("overlap", str(inner.network), f"{outer.network} in {hops_of([outer])} holds it already, so taking one of"
-                     " them out later would change nothing", "one of the two")
+        yield Reason(
+            "overlap",
+            str(inner.network),
+            f"{outer.network} in {hops_of([outer])} holds it already, so taking one of them out later would change nothing",
+            "one of the two",
+        )
 
 
 def client_inside(client: Network, member: Member) -> t.Iterator[Reason]:
     """Judge a network of clients against one of proxies: mod_remoteip believes whoever connects from a proxy's network."""
     if overlap(client, member.network):
-        yield Reason("client-overlap", str(client), f"these clients share addresses with {member.network} of hop"
-                     f" {member.hop.name} and could claim any other", "for the hop, only the subnets of the proxy itself")
+        yield Reason(
+            "client-overlap",
+            str(client),
+            f"these clients share addresses with {member.network} of hop {member.hop.name} and could claim any other",
+            "for the hop, only the subnets of the proxy itself",
+        )
 
 
 def join(networks: t.Sequence[Network]) -> list[Network]:

@@ -19,7 +19,9 @@ EXCEPTION = {"rule": "too-wide", "network": "8.0.0.0/9", "reason": "r", "owner":
 
 def test_lists_of_text_and_text_with_several_networks():
     assert trusted_proxies([ALB, {"name": "b", "networks": "10.0.2.0/24\n10.0.3.0/24"}]) == {
-        "internal": ["10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24"], "trusted": []}
+        "internal": ["10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24"],
+        "trusted": [],
+    }
 
 
 def test_every_reason_is_in_the_error():
@@ -32,19 +34,22 @@ def test_exception_dates_are_text_or_what_yaml_makes_of_them(expires):
     assert trusted_proxies([WIDE], exceptions=[{**EXCEPTION, "expires": expires}])["trusted"] == ["8.0.0.0/9"]
 
 
-@pytest.mark.parametrize(("hops", "arguments", "message"), [
-    ("10.0.1.0/24", {}, "hops is a list"),
-    (None, {}, "hops is a list"),
-    (["10.0.1.0/24"], {}, "a hop is a dictionary with name, networks, kind, provider"),
-    ([{"name": "alb", "networks": [], "netwroks": []}], {}, "this one has netwroks"),
-    ([{"name": "alb"}], {}, "this one has no networks"),
-    ([{"name": "alb", "networks": [10]}], {}, "networks of hop alb: 10 is not text"),
-    ([{"name": "alb", "networks": None}], {}, "networks of hop alb is a list"),
-    ([ALB], {"exceptions": [{**EXCEPTION, "expires": "soon"}]}, "a date like 2027-01-31"),
-    ([ALB], {"exceptions": [{"rule": "too-wide"}]}, "no network, no reason, no owner, no expires"),
-    ([ALB], {"header": None}, "not the name of a request header"),
-    ([], {}, "no-proxies"),
-])
+@pytest.mark.parametrize(
+    ("hops", "arguments", "message"),
+    [
+        ("10.0.1.0/24", {}, "hops is a list"),
+        (None, {}, "hops is a list"),
+        (["10.0.1.0/24"], {}, "a hop is a dictionary with name, networks, kind, provider"),
+        ([{"name": "alb", "networks": [], "netwroks": []}], {}, "this one has netwroks"),
+        ([{"name": "alb"}], {}, "this one has no networks"),
+        ([{"name": "alb", "networks": [10]}], {}, "networks of hop alb: 10 is not text"),
+        ([{"name": "alb", "networks": None}], {}, "networks of hop alb is a list"),
+        ([ALB], {"exceptions": [{**EXCEPTION, "expires": "soon"}]}, "a date like 2027-01-31"),
+        ([ALB], {"exceptions": [{"rule": "too-wide"}]}, "no network, no reason, no owner, no expires"),
+        ([ALB], {"header": None}, "not the name of a request header"),
+        ([], {}, "no-proxies"),
+    ],
+)
 def test_malformed_input_is_named(hops, arguments, message):
     with pytest.raises(AnsibleFilterError, match=message):
         trusted_proxies(hops, **arguments)

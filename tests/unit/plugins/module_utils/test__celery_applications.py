@@ -61,7 +61,10 @@ def test_fills_in_what_is_left_out():
         (app(nodes=[node(queues=["Q1", "Q1"])]), "already belongs to node 'default'"),
         (app(nodes=[node(queues=["Q1,Q2"])]), "nodes[0].queues: 'Q1,Q2'"),
         (app(visibility_timeout=3000), "Leave it out, or write more than 3000"),
-        (app(visibility_timeout=3600, nodes=[node(), node(name="o", queues=["Q2"], time_limit=10000)]), "nodes[1] (o) lets one run for 10000 s"),
+        (
+            app(visibility_timeout=3600, nodes=[node(), node(name="o", queues=["Q2"], time_limit=10000)]),
+            "nodes[1] (o) lets one run for 10000 s",
+        ),
     ],
 )
 def test_refusals_name_variable_value_reason_and_remedy(given, said):

@@ -115,9 +115,7 @@ def test_a_record_survives_storage():
     assert Record.parse(record.dump()) == record
 
 
-@pytest.mark.parametrize(
-    ("said", "active"), [("active", True), ("reloading", True), ("activating", False), ("failed", False), ("inactive", False)]
-)
+@pytest.mark.parametrize(("said", "active"), [("active", True), ("reloading", True), ("activating", False), ("failed", False), ("inactive", False)])
 def test_state_of_a_unit(said, active):
     block = f"Id=celery@a.service\nActiveState={said}\nSubState=running\nMainPID=12\nNRestarts=3\nUnitFileState=\nNeedDaemonReload=yes"
     assert State.parse(block) == State(active=active, main_pid=12, restarts=3, enabled=False, stale=True, sub="running")

@@ -102,7 +102,7 @@ def test_refuses_members_that_lead_elsewhere(tmp_path, members, reason):
 
 def test_refuses_what_is_no_archive(tmp_path):
     (tmp_path / "app.tar.gz").write_bytes(b"PK not a tar")
-    with pytest.raises(ReleaseError, match="cannot be read as .tar.gz"):
+    with pytest.raises(ReleaseError, match=r"cannot be read as \.tar\.gz"):
         _release.extract(str(tmp_path / "app.tar.gz"), str(tmp_path / "r"))
 
 

@@ -10,6 +10,7 @@ leave every node running with what is wanted now, and the one after that must fi
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from ansible_collections.evenkeel.wsgi.plugins.module_utils import _celery_nodes as core
@@ -51,12 +52,12 @@ class Systemd:
             self.loaded[name] = self.text(name)
         text = self.loaded[name]
         assert text is not None, f"{name} was started without a file"
-        environment = [open(path, encoding="utf-8").read() for path in core.environment_files(text)]
+        environment = [Path(path).read_text() for path in core.environment_files(text)]
         code = [os.path.realpath(line.partition("=")[2]) for line in text.splitlines() if line.startswith("WorkingDirectory=")]
         self.pid += 1
         self.running[name] = (self.pid, text, environment, code)
 
-    def systemctl(self, _host, verb, *names):
+    def systemctl(self, verb, *names):
         if verb == "show":
             return "\n\n".join(self.show(name) for name in names[1:])
         self.change()
@@ -106,7 +107,7 @@ class World:
             (tmp_path / release).mkdir()
         self.release("one")
         self.systemd = Systemd(tmp_path / "units")
-        monkeypatch.setattr(celery_nodes.Host, "systemctl", lambda host, *words: self.systemd.systemctl(host, *words))
+        monkeypatch.setattr(celery_nodes.Host, "systemctl", lambda _host, verb, *names: self.systemd.systemctl(verb, *names))
         monkeypatch.setattr(celery_nodes, "children", lambda pid: True)
         write, unlink = celery_nodes.write_atomically, os.unlink
 
@@ -130,10 +131,8 @@ class World:
     def params(self, nodes=("a", "b"), secret="s1", options=None):
         secrets = self.path / "shop.secrets"
         head = f"{core.FIRST_LINE}\n"
-        units = {
-            f"celery@{node}.service": f"{head}EnvironmentFile={secrets}\nWorkingDirectory={self.path}/current\n{(options or {}).get(node, '')}\n"
-            for node in nodes
-        }
+        common = f"{head}EnvironmentFile={secrets}\nWorkingDirectory={self.path}/current\n"
+        units = {f"celery@{node}.service": f"{common}{(options or {}).get(node, '')}\n" for node in nodes}
         return {
             "units": {"celery.service": f"{head}Wants={' '.join(units)}\n", **units} if nodes else {},
             "nodes": [{"name": node, "revision": "", "code": f"{self.path}/current"} for node in nodes],
@@ -228,7 +227,7 @@ def test_a_stopped_service_is_started(world):
 
 def test_somebody_elses_unit_is_refused(world):
     (world.path / "units/celery.service").write_text("[Service]\nType=forking\n")
-    with pytest.raises(core.NodesError, match="disable --now celery.service"):
+    with pytest.raises(core.NodesError, match=r"disable --now celery\.service"):
         world.run(world.params())
     (world.path / "units/celery.service").unlink()
     (world.path / "units/celerybeat.service").write_text("[Service]\n")

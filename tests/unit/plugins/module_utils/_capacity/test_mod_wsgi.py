@@ -16,9 +16,7 @@ from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.timeouts i
 
 
 def options(version: Any = "5.0.2", balancer: Any = None, **app: Any) -> tuple[dict[str, Any], list[str]]:
-    found = plan.make(
-        inputs.request({"vcpus": 2, "memory_mib": 8192, "mod_wsgi": version}, [{"name": "shop", **app}], load_balancer=balancer)
-    ).as_dict()
+    found = plan.make(inputs.request({"vcpus": 2, "memory_mib": 8192, "mod_wsgi": version}, [{"name": "shop", **app}], load_balancer=balancer)).as_dict()
     return {name: setting["value"] for name, setting in found["groups"]["shop"]["options"].items()}, found["warnings"]
 
 
