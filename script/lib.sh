@@ -139,14 +139,31 @@ summary() {
 CLEANUPS=()
 on_exit() { CLEANUPS+=("$1"); }
 
+# Every process that a process started, itself first. Ansible and Molecule give theirs groups of their own.
+family() {
+    ps -eo pid=,ppid= | awk -v first="$1" '
+        {children[$2] = children[$2] " " $1}
+        function tell(pid, list, n, i) {print pid; n = split(children[pid], list, " "); for (i = 1; i <= n; i++) tell(list[i])}
+        END {tell(first)}'
+}
+
+# End the running job with all that it started, and wait for it: a script among them cleans up too.
+end_job() {
+    local try pids
+    mapfile -t pids < <(family "$JOB")
+    kill -TERM "${pids[@]}" 2>/dev/null
+    for try in {1..300}; do
+        kill -0 "${pids[@]}" 2>/dev/null || return
+        [[ $try != 250 ]] || kill -KILL "${pids[@]}" 2>/dev/null
+        sleep 0.1
+    done
+}
+
 finish() {
     local status=$? command
     trap - EXIT INT TERM HUP
     set +e
-    if [[ -n $JOB ]]; then
-        kill -TERM -- "-$JOB" 2>/dev/null
-        wait "$JOB" 2>/dev/null
-    fi
+    [[ -z $JOB ]] || end_job
     for command in "${CLEANUPS[@]}"; do
         eval "$command"
     done
