@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026, the evenkeel.wsgi authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -74,7 +73,7 @@ class Scene:
 
     def logged(self, path: str) -> dict[str, t.Any]:
         """The newest line of the access log for this path."""
-        for _ in range(20):
+        for _attempt in range(20):
             lines = self.host.run("cat %s", ACCESS_LOG).stdout.splitlines()
             for line in reversed(lines):
                 entry = json.loads(line)

@@ -53,7 +53,7 @@ def main() -> None:
 
     frame.run(*playbook, frame.ROOT / "examples/broker.yml")
     measure("first", "evenkeel.wsgi.site")
-    for _ in range(options.rounds):
+    for _round in range(options.rounds):
         measure("ping", ping)
         measure("no-op", "evenkeel.wsgi.site")
     modules, commands = remote_commands(frame.run(*playbook, "-vvv", "evenkeel.wsgi.site").output, hosts)

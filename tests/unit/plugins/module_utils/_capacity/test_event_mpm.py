@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 
-def values(**options: Any) -> dict[str, Any]:
-    return {setting.name: setting.value for setting in recommend(**options)}
+def values(concurrency: int, **options: Any) -> dict[str, Any]:
+    return {setting.name: setting.value for setting in recommend(concurrency=concurrency, **options)}
 
 
 @pytest.mark.parametrize(
