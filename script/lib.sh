@@ -47,7 +47,9 @@ clock() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
 # The lines of a log that say what went wrong: the fatal tasks, pytest's failures, or else its end.
 failing_part() {
     local log=$1
-    if grep -q '^FATAL: ' "$log"; then                 # ansible-test
+    if grep -q '^\[ *[0-9]*/[0-9]* .*FAILED' "$log"; then   # a script of ours, which has chosen already
+        sed -n '/^\[ *[0-9]*\/[0-9]* .*FAILED/,$p' "$log" | grep -v '^\[.* ok [0-9:]*$' | head -n 150
+    elif grep -q '^FATAL: ' "$log"; then               # ansible-test
         grep -E '^(ERROR|FATAL): ' "$log" | cut -c1-400 | head -n 80
     elif grep -qE '^(fatal|failed): \[|^\[ERROR\]' "$log"; then
         awk '/^(TASK|RUNNING HANDLER|PLAY) /{block=""; bad=0}
@@ -245,9 +247,12 @@ free_network() {
     printf %s "${net%.0/24}"
 }
 
-# Remove every host and the network of one group.
+# Remove every host and the network of one group: by its label, and what a test made itself by its name.
 remove_hosts() {
-    docker ps -aq --filter "label=evenkeel.checkout=$EVENKEEL_ID" --filter "label=evenkeel.group=$1" | xargs -r docker rm -fv >/dev/null
+    {
+        docker ps -aq --filter "label=evenkeel.checkout=$EVENKEEL_ID" --filter "label=evenkeel.group=$1"
+        docker ps -a --filter "name=^/?evenkeel-$EVENKEEL_ID-$1-" --format '{{.ID}} {{.Label "evenkeel.group"}}' | awk 'NF == 1'
+    } | xargs -r docker rm -fv >/dev/null
     docker network rm "evenkeel-$EVENKEEL_ID-$1" >/dev/null 2>&1 || true
 }
 
