@@ -168,7 +168,7 @@ def render(tmp: Path, variables: dict[str, t.Any]) -> str:
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Host]:
     if not shutil.which("docker") or subprocess.run(["docker", "image", "inspect", IMAGE], capture_output=True, check=False).returncode:
-        pytest.skip(f"needs Docker and the image {IMAGE}")
+        pytest.fail(f"there is no image {IMAGE}: run script/images, or name one in EVENKEEL_IMAGE")
     host = Host(f"evenkeel-remoteip-{uuid.uuid4().hex[:8]}")
     subprocess.run(
         [
