@@ -17,7 +17,7 @@ import uuid
 import pytest
 import yaml
 
-from .conftest import IMAGE, ROOT, RUN, Host
+from .conftest import IMAGE, PREFIX, ROOT, RUN, Host
 
 NODES = [
     {"name": "default", "queues": ["Q1"], "autoscale": {"max": 4, "min": 1}, "time_limit": 3000},
@@ -141,7 +141,7 @@ class Shop(Host):
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
-    name = "evenkeel-celery-%s" % uuid.uuid4().hex[:8]
+    name = "%s-celery-%s" % (PREFIX, uuid.uuid4().hex[:8])
     subprocess.run(["docker", "run", "-d", "--name", name, *RUN, IMAGE], check=True, capture_output=True)
     try:
         host = Shop(name, tmp_path_factory.mktemp("celery"))

@@ -23,6 +23,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 ROLE = ROOT / "roles/remoteip_alb"
 IMAGE = os.environ.get("EVENKEEL_IMAGE", "evenkeel-host:trixie")
+PREFIX = os.environ.get("EVENKEEL_PREFIX", "evenkeel-faults")
 
 ALB, ALB6, CDN = "10.77.1.10", "fd12:3456:789a:1::10", "192.0.2.10"  # trusted peers
 STRANGER, STRANGER6 = "198.51.100.66", "2001:db8:bad::66"
@@ -169,7 +170,7 @@ def render(tmp: Path, variables: dict[str, t.Any]) -> str:
 def host(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Host]:
     if not shutil.which("docker") or subprocess.run(["docker", "image", "inspect", IMAGE], capture_output=True, check=False).returncode:
         pytest.fail(f"there is no image {IMAGE}: run script/images, or name one in EVENKEEL_IMAGE")
-    host = Host(f"evenkeel-remoteip-{uuid.uuid4().hex[:8]}")
+    host = Host(f"{PREFIX}-remoteip-{uuid.uuid4().hex[:8]}")
     subprocess.run(
         [
             "docker",
