@@ -80,12 +80,14 @@ _value:
 from typing import Any, Callable
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity import inputs, plan
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.errors import CapacityError
 
 
 def capacity_plan(evenkeel_host: Any, **options: Any) -> dict[str, Any]:
     """Adapt the planner to Jinja."""
+    # Not at the top: Ansible loads this file in every task whose variables name the filter, mostly without calling it, and the planner takes 0.1 s to load.
+    from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity import inputs, plan
+
     try:
         return plan.make(inputs.request(evenkeel_host, **options)).as_dict()
     except (CapacityError, TypeError) as exc:

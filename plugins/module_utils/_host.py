@@ -171,6 +171,12 @@ def installed_packages(text):
     return {row[0]: row[2] for row in rows if len(row) == 3 and row[1] == "installed"}
 
 
+def local_users(root="/"):
+    """``{name: {home, shell}}`` of the accounts in /etc/passwd; those of a directory service are not the host's to change."""
+    rows = [line.split(":") for line in (read(root, "/etc/passwd") or "").splitlines()]
+    return {row[0]: {"home": row[5], "shell": row[6]} for row in rows if len(row) == 7}
+
+
 QUERY = ("-W", "-f", "${Package}\t${db:Status-Status}\t${Version}\n")
 APACHE_PACKAGE, MOD_WSGI_PACKAGE = "apache2", "libapache2-mod-wsgi-py3"
 
@@ -206,6 +212,7 @@ def describe(affinity, hostname, packages, root="/", python=None):
         "apache": apache,
         "mod_wsgi": mod_wsgi,
         "packages": sorted(packages),
+        "users": local_users(root),
     }
 
 

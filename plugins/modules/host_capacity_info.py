@@ -127,6 +127,11 @@ ansible_facts:
           type: list
           elements: str
           sample: [apache2]
+        users:
+          description: Home and shell of each account in C(/etc/passwd), by name.
+          returned: always
+          type: dict
+          sample: {shop: {home: /srv/shop, shell: /usr/sbin/nologin}}
 """
 
 import os

@@ -133,3 +133,12 @@ def test_only_fully_installed_packages_count():
     packages = _host.installed_packages(text)
     host = _host.describe(1, "web1", packages, root="/nonexistent")
     assert (host["apache"], host["mod_wsgi"], host["packages"]) == ("2.4.71", None, ["apache2", "curl"])
+
+
+def test_local_users_and_what_is_no_account(tree):
+    passwd = "root:x:0:0:root:/root:/bin/bash\nshop:x:999:999::/srv/shop:/usr/sbin/nologin\n+@directory\n"
+    assert describe(tree(COMMON, {"etc/passwd": passwd}))["users"] == {
+        "root": {"home": "/root", "shell": "/bin/bash"},
+        "shop": {"home": "/srv/shop", "shell": "/usr/sbin/nologin"},
+    }
+    assert describe("/nonexistent")["users"] == {}
