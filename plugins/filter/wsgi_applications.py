@@ -13,13 +13,23 @@ author:
   - evenkeel.wsgi authors (@evenkeel)
 description:
   - Takes the applications of role P(evenkeel.wsgi.mod_wsgi_daemon#role) and returns them complete, with user, group and directory.
-  - Refuses a text that could inject a directive or leave its folder, and two applications that claim the same name, folder or address.
+  - Refuses a text that could inject a directive or leave its folder, the mistakes that Apache accepts and answers with errors or with
+    the wrong application, and two applications that claim the same name, user, folder, address or URL.
+positional: _input
 options:
   _input:
     description: The applications.
     type: list
     elements: dict
     required: true
+  interpreter:
+    description: Path of the Python that the host's mod_wsgi is built for.
+    type: str
+    default: /usr/bin/python3
+  version:
+    description: Its minor version, such as V(3.13). An application may name the same Python with its version.
+    type: str
+    default: ""
 """
 
 EXAMPLES = """
@@ -42,10 +52,10 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._applications import ApplicationError, settle
 
 
-def wsgi_applications(applications: t.Any) -> list[dict[str, t.Any]]:
-    """Adapt `settle` to Jinja."""
+def wsgi_applications(applications: t.Any, interpreter: str = "/usr/bin/python3", version: str | None = None) -> list[dict[str, t.Any]]:
+    """Adapt `settle` to Jinja; a host that has no such Python yet has no version."""
     try:
-        return settle(applications)
+        return settle(applications, interpreter=interpreter, version=version or "")
     except ApplicationError as exc:
         raise AnsibleFilterError(f"evenkeel.wsgi.wsgi_applications: {exc}") from exc
 
