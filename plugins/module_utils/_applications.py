@@ -9,12 +9,14 @@ each other to `_application_claims`.
 
 from __future__ import annotations
 
+import math
 import posixpath
 import re
 import typing as t
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._application_claims import check_claims
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._application_errors import VARIABLE, ApplicationError
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.constants import APP_MEMORY
 
 # What each text may look like, and the words for the error. Everything here ends up in Apache's configuration, in a file name or
 # in a user database, so each is a list of what is allowed, not of what is forbidden.
@@ -97,6 +99,11 @@ def _check_numbers(where: str, settled: t.Mapping[str, t.Any]) -> None:
         value = settled[key]
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high):
             raise ApplicationError(f"{where}.{key}: {value!r} is not a whole number from {low} to {high}. Write one, or leave it out")
+    cap, need = settled["memory_limit_mib"], settled.get("memory_mib", APP_MEMORY)
+    if cap is not None and isinstance(need, (int, float)) and cap < need * 1.25:
+        raise ApplicationError(
+            f"{where}.memory_limit_mib: {cap} is hardly more than memory_mib, {need}, which each process needs. Write {math.ceil(need * 2)}, twice as much"
+        )
 
 
 def _check_account(where: str, settled: t.Mapping[str, t.Any]) -> None:
