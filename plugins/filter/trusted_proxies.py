@@ -93,7 +93,7 @@ EXAMPLES = r"""
 - name: Show what an AWS load balancer in two subnets becomes
   ansible.builtin.debug:
     msg: "{{ [{'name': 'alb', 'networks': '10.0.1.0/24 10.0.2.0/24'}] | evenkeel.wsgi.trusted_proxies }}"
-  # => {"internal": ["10.0.1.0/24", "10.0.2.0/24"], "trusted": []}
+  # => {"internal": ["10.0.1.0/24", "10.0.2.0/24"], "trusted": [], "others": ["0.0.0.0/5", "8.0.0.0/7", …, "::/0"]}
 
 - name: Show a CDN in front of the balancer
   ansible.builtin.debug:
@@ -106,12 +106,12 @@ EXAMPLES = r"""
         kind: public
         provider: Example CDN, https://cdn.example/ips
         networks: [203.0.113.0/24]
-  # => {"internal": ["10.0.1.0/24", "fd12:3456:789a:1::/64"], "trusted": ["203.0.113.0/24"]}
+  # => {"internal": ["10.0.1.0/24", "fd12:3456:789a:1::/64"], "trusted": ["203.0.113.0/24"], "others": […]}
 """
 
 RETURN = r"""
 _value:
-  description: The two lists of mod_remoteip in the order of the input.
+  description: The two lists of mod_remoteip in the order of the input, and everybody else.
   type: dict
   contains:
     internal:
@@ -120,6 +120,12 @@ _value:
       elements: str
     trusted:
       description: Networks for C(RemoteIPTrustedProxy).
+      type: list
+      elements: str
+    others:
+      description:
+        - All networks, of both IP versions, that are in neither list. For C(RemoteIPProxyProtocolExceptions), which knows no
+          way to say from whom the PROXY protocol is taken.
       type: list
       elements: str
 """

@@ -26,10 +26,12 @@ options:
   owners:
     description:
       - "Who wants what: a dictionary of owner (usually a role) to its part of the configuration. The keys of a part are C(fragments),
-        C(modules), C(disable) and C(drop_ins), each optional."
+        C(programs), C(modules), C(disable) and C(drop_ins), each optional."
       - Owners that are not named keep what the current generation has; an owner with an empty dictionary is removed.
       - "C(fragments): name to text. Each becomes the file C(<owner>-<name>.conf) of the generation; the files are included in the order
         of their names, at server level, after all of the distribution's C(conf-enabled) and before its sites."
+      - "C(programs): name to text of a script that the fragments start, such as a filter for a log. Each becomes the file
+        C(${EVENKEEL_GENERATION}/<owner>-<name>), beside the fragments and not included."
       - "C(modules): names of modules that the fragments need, in the order in which they must be loaded (C(headers)), or
         C(<identifier> <path>) for a module outside of the distribution. Those that the distribution does not load are loaded by the
         generation. V(mpm_event) makes event the MPM."

@@ -33,6 +33,7 @@ TOPOLOGIES = {
         "remoteip_alb_hops": [{"name": "cdn", "kind": "public", "provider": "Example CDN", "networks": ["192.0.2.0/24"]}],
     },
     8082: {"remoteip_alb_topology": "direct"},
+    8083: {"remoteip_alb_topology": "nlb", "remoteip_alb_networks": ["10.77.1.0/24 fd12:3456:789a:1::/64"]},
 }
 CLAIMS = {
     "X-Forwarded-For": "6.6.6.6",
@@ -43,6 +44,9 @@ CLAIMS = {
     "X-Forwarded-Port": "443",
     "X-Forwarded-Prefix": "/evil",
     "X-Forwarded-By": "6.6.6.6",
+    "CF-Connecting-IP": "6.6.6.6",
+    "True-Client-IP": "6.6.6.6",
+    "X-Request-ID": "forged",
     "x_forwarded_for": "6.6.6.6",
     "X-FORWARDED_PROTO": "https",
     "HTTPS": "on",
@@ -93,13 +97,17 @@ def logged(case):
 for case in map(json.loads, sys.stdin):
     peer = case["peer"]
     link = http.client.HTTPConnection("::1" if ":" in peer else "127.0.0.1", case["port"], timeout=5, source_address=(peer, 0))
+    if case.get("proxy"):
+        link.connect()
+        link.sock.sendall(case["proxy"].encode() + b"\\r\\n")
     link.putrequest("GET", case["path"], skip_host=True)
     for name, value in [["Host", "remoteip.test"], ["X-Case", case["id"]], *case["headers"]]:
         link.putheader(name, value)
     link.endheaders()
     answer = link.getresponse()
-    environ = json.loads(answer.read())
-    print(json.dumps({"status": answer.status, "environ": environ, "log": logged(case)}))
+    body = answer.read()
+    environ = json.loads(body) if body.startswith(b"{") else {}
+    print(json.dumps({"status": answer.status, "environ": environ, "log": logged(case) if environ else None}))
 """
 
 # Answers nothing and records everything: the only name server of the container.
@@ -130,9 +138,12 @@ class Host:
     def write(self, path: str, text: str) -> None:
         self.run("sh", "-c", f"mkdir -p $(dirname {path}) && cat > {path}", given=text)
 
-    def ask(self, peer: str, headers: t.Sequence[tuple[str, str]], port: int = 8081, path: str = "/") -> dict[str, t.Any]:
-        """Send one request and return what the application (environ) and the access log saw of it."""
-        return self.ask_all([{"peer": peer, "headers": headers, "port": port, "path": path}])[0]
+    def ask(self, peer: str, headers: t.Sequence[tuple[str, str]], port: int = 8081, path: str = "/", proxy: str = "") -> dict[str, t.Any]:
+        """Send one request and return what the application (environ) and the access log saw of it.
+
+        proxy: a line of the PROXY protocol to send before it.
+        """
+        return self.ask_all([{"peer": peer, "headers": headers, "port": port, "path": path, "proxy": proxy}])[0]
 
     def ask_all(self, cases: t.Iterable[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
         given = "\n".join(json.dumps({**case, "id": uuid.uuid4().hex}) for case in cases)
@@ -144,7 +155,7 @@ def render(tmp: Path, variables: dict[str, t.Any]) -> str:
     collections = tmp / "ansible_collections/evenkeel"
     collections.mkdir(parents=True)
     (collections / "wsgi").symlink_to(ROOT)
-    (tmp / "given.json").write_text(json.dumps(variables))
+    (tmp / "given.json").write_text(json.dumps({**variables, "role_path": str(ROLE)}))
     files = [ROLE / "defaults/main.yml", ROLE / "vars/main.yml", ROLE / "vars/debian.yml", tmp / "given.json"]
     source = ROLE / "templates/etc/apache2/evenkeel/remoteip.conf.j2"
     subprocess.run(
@@ -274,6 +285,7 @@ def test_client(host: Host, peer: str, headers: list[tuple[str, str]], client: s
 def test_nothing_that_a_stranger_claims_reaches_the_application(host: Host, peer: str, port: int) -> None:
     seen = host.ask(peer, list(CLAIMS.items()), port=port)["environ"]
     assert not [name for name in seen if name.startswith(("HTTP_X_FORWARDED", "HTTP_FORWARDED", "HTTP_X_REAL_IP"))]
+    assert not {"HTTP_CF_CONNECTING_IP", "HTTP_TRUE_CLIENT_IP", "HTTP_X_EVENKEEL_CHAIN"} & set(seen)
     assert not {"HTTPS", "remoteip_trusted_peer"} & set(seen)
     assert (seen["REMOTE_ADDR"], seen["wsgi.url_scheme"]) == (peer, "http")
 
@@ -323,8 +335,25 @@ def test_require_ip_and_error_documents_see_the_same_client(host: Host, peer: st
 
 
 def test_what_was_claimed_is_left_for_the_log(host: Host) -> None:
-    assert host.ask(ALB, forwarded("6.6.6.6, 203.0.113.1:54321"))["environ"]["remoteip_unverified"] == "6.6.6.6"
-    assert host.ask(STRANGER, forwarded("6.6.6.6"))["environ"]["remoteip_unverified"] == "6.6.6.6"
+    assert host.ask(ALB, forwarded("6.6.6.6, 203.0.113.1:54321"))["environ"]["remoteip_chain"] == "6.6.6.6, 203.0.113.1:54321"
+    for port in TOPOLOGIES:
+        assert host.ask(STRANGER, [*forwarded("6.6.6.6"), ("X-Evenkeel-Chain", "7.7.7.7")], port=port)["environ"]["remoteip_chain"] == "6.6.6.6"
+
+
+PROXY = "PROXY TCP4 203.0.113.1 10.77.1.9 54321 80"
+
+
+def test_a_network_load_balancer_says_who_the_client_is_in_front_of_the_connection(host: Host) -> None:
+    for peer, line, client in [(ALB, PROXY, "203.0.113.1"), (ALB6, PROXY, "203.0.113.1"), (ALB, "PROXY TCP6 2001:db8::1 fd12::9 54321 80", "2001:db8::1")]:
+        seen = host.ask(peer, list(CLAIMS.items()), port=8083, proxy=line)
+        assert seen["environ"]["REMOTE_ADDR"] == client
+        assert seen["log"] == [client, client, peer]
+
+
+@pytest.mark.parametrize("peer", [STRANGER, STRANGER6, "127.0.0.1"])
+def test_who_is_not_that_balancer_can_not_speak_its_protocol(host: Host, peer: str) -> None:
+    assert host.ask(peer, [], port=8083, proxy=PROXY)["status"] == 400
+    assert host.ask(peer, [], port=8083)["environ"]["REMOTE_ADDR"] == peer
 
 
 def test_no_header_makes_apache_ask_the_dns(host: Host) -> None:

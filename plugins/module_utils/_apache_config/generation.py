@@ -53,15 +53,16 @@ def checked_owners(owners):
         if not parts:
             checked[owner] = {}
             continue
-        unknown = set(parts) - {"fragments", "modules", "disable", "drop_ins"}
+        unknown = set(parts) - {"fragments", "programs", "modules", "disable", "drop_ins"}
         if unknown:
-            raise RequestError("%s: unknown key %s; write fragments, modules, disable or drop_ins" % (where, ", ".join(sorted(unknown))))
+            raise RequestError("%s: unknown key %s; write fragments, programs, modules, disable or drop_ins" % (where, ", ".join(sorted(unknown))))
         disable = parts.get("disable") or {}
         strange = ", ".join(sorted(set(disable) - set(KINDS)))
         if strange:
             raise RequestError("%s.disable: unknown key %s; write modules, sites or confs" % (where, strange))
         checked[owner] = {
             "fragments": texts(where + ".fragments", parts.get("fragments")),
+            "programs": programs(where + ".programs", parts.get("programs")),
             "modules": names(where + ".modules", parts.get("modules"), MODULE),
             "disable": {kind: names("%s.disable.%s" % (where, kind), disable.get(kind), NAME) for kind in KINDS},
             "drop_ins": texts(where + ".drop_ins", parts.get("drop_ins")),
@@ -79,6 +80,14 @@ def texts(where, value):
     return {name: value[name].rstrip("\n") + "\n" for name in sorted(value)}
 
 
+def programs(where, value):
+    """Texts that Apache does not include: their names must not look like configuration."""
+    for name in value or {}:
+        if str(name).endswith(".conf"):
+            raise RequestError("%s.%s: Apache would include it; write a name that does not end in .conf" % (where, name))
+    return texts(where, value)
+
+
 def names(where, value, pattern):
     for name in value or []:
         if not isinstance(name, str) or not pattern.match(name):
@@ -94,7 +103,7 @@ def merged(current, changes):
 
 
 def any_content(parts):
-    return bool(parts["fragments"] or parts["modules"] or parts["drop_ins"] or any(parts["disable"].values()))
+    return bool(parts["fragments"] or parts.get("programs") or parts["modules"] or parts["drop_ins"] or any(parts["disable"].values()))
 
 
 def wanted_modules(owners):
@@ -131,6 +140,8 @@ def target(number, owners, status_address, module_lines, disable_also=()):
     for owner, parts in owners.items():
         for name, text in parts["fragments"].items():
             files["%s-%s.conf" % (owner, stem(name))] = text
+        for name, text in parts.get("programs", {}).items():
+            files["%s-%s" % (owner, name)] = text
         for name, text in parts["drop_ins"].items():
             drop_ins["evenkeel-%s-%s.conf" % (owner, stem(name))] = text
     return Target(number, owners, files, frozenset(disable | set(disable_also)), mpm, drop_ins, status_address)

@@ -41,7 +41,8 @@ def load(layout, number):
     if text is None:
         return None
     try:
-        found = {name: files.read_text(os.path.join(folder, name)) for name in os.listdir(folder) if name.endswith(".conf")}
+        names = [name for name in os.listdir(folder) if name not in (generation.RECORD, PROVEN) and not name.startswith(".")]
+        found = {name: files.read_text(os.path.join(folder, name)) for name in names}
         return generation.from_record(json.loads(text), found)
     except (ValueError, KeyError, TypeError):
         return None

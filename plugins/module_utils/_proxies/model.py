@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,15 @@ class Waiver:
 
 @dataclass(frozen=True)
 class Trust:
-    """The two lists of mod_remoteip, normalised, in the order in which they were declared."""
+    """The two lists of mod_remoteip, normalised, in the order in which they were declared.
+
+    others: all networks that are in neither; they follow from the two.
+    """
 
     internal: tuple[str, ...]
     trusted: tuple[str, ...]
+    others: tuple[str, ...] = field(default=(), compare=False)
 
     def as_dict(self) -> dict[str, list[str]]:
-        """Return {internal, trusted}."""
-        return {"internal": list(self.internal), "trusted": list(self.trusted)}
+        """Return {internal, trusted, others}."""
+        return {"internal": list(self.internal), "trusted": list(self.trusted), "others": list(self.others)}

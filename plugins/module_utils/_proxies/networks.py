@@ -15,6 +15,7 @@ Network = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 EXAMPLE = "a network in plain notation, like 10.0.1.0/24 or fd12:3456:789a::/48"
 
+_EVERYTHING: tuple[Network, ...] = (ipaddress.IPv4Network("0.0.0.0/0"), ipaddress.IPv6Network("::/0"))
 _V4_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 _PUBLIC_V6 = ipaddress.IPv6Network("2000::/3")
 #: What RemoteIPTrustedProxy calls "private or nonsensical" when it is a client's address, and shared 100.64.0.0/10.
@@ -51,6 +52,28 @@ def overlap(left: Network, right: Network) -> bool:
 def covers(outer: Network, inner: Network) -> bool:
     """Return whether ``outer`` holds every address of ``inner``."""
     return overlap(outer, inner) and outer.prefixlen <= inner.prefixlen
+
+
+def complement(networks: t.Sequence[Network]) -> list[Network]:
+    """Return the fewest networks, of both versions, that hold every address which is in none of ``networks``."""
+    return [left for whole in _EVERYTHING for left in sorted(_without(whole, [n for n in networks if n.version == whole.version]), key=int_key)]
+
+
+def int_key(network: Network) -> int:
+    """Sort key: the first address."""
+    return int(network.network_address)
+
+
+def _without(whole: Network, networks: t.Sequence[Network]) -> t.Iterator[Network]:
+    """Halve ``whole`` until each half is in one of ``networks`` or apart from all of them."""
+    if any(covers(network, whole) for network in networks):
+        return
+    inside = [network for network in networks if overlap(network, whole)]
+    if not inside:
+        yield whole
+    else:
+        for half in whole.subnets():
+            yield from _without(half, inside)
 
 
 def place(network: Network) -> str:

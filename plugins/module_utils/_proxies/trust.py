@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._proxies import rules
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._proxies.model import Hop, ProxyError, Reason, Trust, Waiver
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._proxies.networks import Network, parse
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._proxies.networks import Network, complement, parse
 
 _HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 
@@ -63,6 +63,7 @@ def decide(
     return Trust(
         internal=tuple(str(member.network) for member in members if member.hop.kind == "private"),
         trusted=tuple(str(member.network) for member in members if member.hop.kind == "public"),
+        others=tuple(map(str, complement([member.network for member in members]))),
     )
 
 

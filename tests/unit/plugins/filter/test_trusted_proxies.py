@@ -18,10 +18,9 @@ EXCEPTION = {"rule": "too-wide", "network": "8.0.0.0/9", "reason": "r", "owner":
 
 
 def test_lists_of_text_and_text_with_several_networks():
-    assert trusted_proxies([ALB, {"name": "b", "networks": "10.0.2.0/24\n10.0.3.0/24"}]) == {
-        "internal": ["10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24"],
-        "trusted": [],
-    }
+    lists = trusted_proxies([ALB, {"name": "b", "networks": "10.0.2.0/24\n10.0.3.0/24"}])
+    assert (lists["internal"], lists["trusted"]) == (["10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24"], [])
+    assert {"::/0", "128.0.0.0/1", "10.0.0.0/24"} < set(lists["others"])
 
 
 def test_every_reason_is_in_the_error():

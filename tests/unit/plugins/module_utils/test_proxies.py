@@ -10,7 +10,7 @@ import ipaddress
 
 import pytest
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._proxies.model import Hop, ProxyError, Trust, Waiver
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._proxies.networks import parse, place
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._proxies.networks import complement, parse, place
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._proxies.trust import decide
 from hypothesis import given
 from hypothesis import strategies as st
@@ -309,3 +309,12 @@ def test_cutting_a_refused_network_into_pieces_does_not_help(network, kind, cuts
     pieces = Hop("any", tuple(map(str, network.subnets(prefixlen_diff=cuts))), kind, "somebody")
     if {id_ for id_, _network in refused(whole)} & {"too-wide", "too-much", "everything"}:
         assert {id_ for id_, _network in refused(pieces)} & {"too-wide", "too-much", "everything", "v4-mapped"}
+
+
+@given(st.lists(st.ip_addresses().flatmap(lambda a: st.integers(1, a.max_prefixlen).map(lambda n: ipaddress.ip_network(f"{a}/{n}", strict=False))), max_size=6))
+def test_the_complement_and_the_networks_are_everything_and_share_nothing(networks):
+    others = complement(networks)
+    for version in (4, 6):
+        both = [n for n in [*networks, *others] if n.version == version]
+        assert [n.prefixlen for n in ipaddress.collapse_addresses(both)] == [0]
+    assert not any(one.version == other.version and one.overlaps(other) for one in networks for other in others)
