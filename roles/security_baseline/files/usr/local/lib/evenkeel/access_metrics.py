@@ -56,7 +56,10 @@ def unread(log, place):
 
 
 def count(lines, totals, left_out=()):
-    """Add lines to totals, but for virtual hosts that are left out: {"codes": {host: {code: n}}, "times": {host: [n of each bound…, n, sum of s]}, "unreadable": n}."""
+    """Add lines to totals, but for virtual hosts that are left out.
+
+    totals: {"codes": {host: {code: n}}, "times": {host: [n of each bound…, n, sum of s]}, "unreadable": n}
+    """
     for line in lines:
         try:
             entry = json.loads(line)
