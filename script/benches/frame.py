@@ -93,8 +93,9 @@ def report(path: Path, targets: t.Sequence[Target], runs: t.Sequence[dict[str, t
     """Print the targets as a table and write everything that was measured."""
     rows = [target.as_dict() for target in targets]
     path.write_text(json.dumps({"machine": machine(), "targets": rows, "runs": runs}, indent=2) + "\n", encoding="utf-8")
+    width = max(len(row["id"]) for row in rows)
     for row in rows:
         target = "" if row["target"] is None else f"at most {row['target']:g}"
         verdict = "" if row["target"] is None else ("ok" if row["ok"] else "MISSED")
-        print(f"{row['id']:<44} {row['value']:>10.2f}  {target:<14} {verdict}")
+        print(f"{row['id']:<{width}} {row['value']:>10.2f}  {target:<14} {verdict}")
     print(f"\nwritten: {path}")
