@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every constant of the capacity model with its source.
 
-"sizing n" is finding n, "model" the model of the project's measurements: 2 vCPU, Debian 13, Apache 2.4.68 event,
+"finding n" is one of docs/capacity.md, "model" the model of the project's measurements: 2 vCPU, Debian 13, Apache 2.4.68 event,
 mod_wsgi 5.0.2. They come from one machine; docs/capacity.md tells how each one enters the plan.
 """
 
@@ -16,7 +16,7 @@ CPU_SHARE: Mapping[str, float] = {"cpu": 1.0, "mixed": 0.25, "io": 0.05}
 """Share of a request's unloaded time that needs a CPU, per workload: rendering only; a page with a few queries; a gateway."""
 
 LIBPYTHON_FACTOR: Mapping[str, float] = {"3.13": 1.38, "3.11": 1.24}
-"""CPU time of Python inside Debian's mod_wsgi relative to /usr/bin/python3 (sizing 9: shared libpython)."""
+"""CPU time of Python inside Debian's mod_wsgi relative to /usr/bin/python3 (finding 9: shared libpython)."""
 LIBPYTHON_FACTOR_DEFAULT = 1.38
 
 REQUEST_OVERHEAD_S = 0.0003
@@ -27,7 +27,7 @@ USABLE_CPU = 0.8
 
 SATURATION = 2.0
 """Slots per slot that keeps the CPUs busy on average. With 1/f slots per CPU the machine-repair model keeps a CPU of
-exponential work 79 % busy (f = 0.25), with 2/f 99 %: more only lengthens the tail (sizing 2)."""
+exponential work 79 % busy (f = 0.25), with 2/f 99 %: more only lengthens the tail (finding 2)."""
 
 RUNNABLE_PER_CPU = 8
 """Upper bound of slots x CPU share per vCPU (model): above it every request waits for the CPU, none gains."""
@@ -50,13 +50,13 @@ MARGIN_SHARE = 0.12
 """Kept free for growth and page cache. With the system's reserve it is the 0.8 of the model on a 2 GiB host."""
 
 THREAD_MIB = 0.2
-"""One more thread of a daemon process (sizing 10: 0.1 to 0.2)."""
+"""One more thread of a daemon process (finding 10: 0.1 to 0.2)."""
 
 APACHE_BASE, APACHE_CHILD, APACHE_WORKER = 16.0, 5.0, 0.2
 """Apache's parent with its modules and pipes; one child; one worker thread with the buffers of its connection."""
 
 APP_MEMORY = 120
-"""Default memory of one daemon process (sizing 10: 60 to 150 for a Django-size application)."""
+"""Default memory of one daemon process (finding 10: 60 to 150 for a Django-size application)."""
 
 CELERY_PARENT = 100
 """The main process of a Celery node: it imports the application, but runs no task."""
@@ -66,7 +66,7 @@ CELERY_OVERSHOOT = 1.15
 
 # --- Apache ----------------------------------------------------------------------------------------------------------
 WORKERS_PER_SLOT = 2.5
-"""MaxRequestWorkers per daemon slot (sizing 4: 2.5 was enough, 1.7 was not)."""
+"""MaxRequestWorkers per daemon slot (finding 4: 2.5 was enough, 1.7 was not)."""
 HEADROOM = 1.25
 """MaxRequestWorkers per request that runs in or waits for a daemon (model)."""
 SPARE_WORKERS = 16
@@ -74,13 +74,13 @@ SPARE_WORKERS = 16
 WORKERS_ALONE = 150
 """MaxRequestWorkers of a host without an application: the distribution's."""
 MIN_CHILDREN, MIN_TPC, MAX_TPC = 2, 16, 256
-"""At least two children, so that one that ends never takes the service along; about as many as CPUs (sizing 12)."""
+"""At least two children, so that one that ends never takes the service along; about as many as CPUs (more contend for the same locks)."""
 SCOREBOARD_GENERATIONS = 2
 """ServerLimit per running child. A child that ends gracefully keeps its scoreboard slot until its last connection is
-done. Measured on 2.4.71: with ServerLimit equal to the running children, one slow download per child made a reload an
-outage of more than 30 s (AH03490); with twice as many slots the next request was answered in 0.05 s."""
+done. With ServerLimit equal to the running children, one slow download per child makes a reload an outage (AH03490) that lasts as
+long as the downloads; with twice as many slots the next request is answered (finding 13)."""
 
 LISTEN_BACKLOG = 4096
-"""Sizing 5: a burst of 1000 hung for 14 s with 511, had no error with 4096."""
+"""Finding 5: a burst of 1000 overflows 511, not 4096."""
 DAEMON_BACKLOG_MIN, DAEMON_BACKLOG_MAX = 8, 100
 """listen-backlog of a daemon group; 100 is mod_wsgi's own default and called generous by its author."""

@@ -141,7 +141,7 @@ def settings(found: Shape, why: str, *, pins: Mapping[str, Value] = NO_PINS, sou
                 "scoreboard, and without a free one no new child starts", sources.measured(13)),
         Setting("ThreadLimit", threads, "threads", "equal to ThreadsPerChild: more only makes the scoreboard longer", sources.MPM),
         Setting("ThreadsPerChild", threads, "threads",
-                f"{workers} workers in {children} children, about one child per CPU", sources.measured(12)),
+                f"{workers} workers in {children} children, about one child per CPU", sources.MODEL),
         Setting("MaxRequestWorkers", workers, "requests", why, source),
         Setting("StartServers", children, "processes",
                 f"fixed pool: all {children} children from the start", sources.measured(3)),
@@ -153,7 +153,7 @@ def settings(found: Shape, why: str, *, pins: Mapping[str, Value] = NO_PINS, sou
                 f"Apache's default: up to {3 * workers} connections while all workers are idle", sources.EVENT),
         Setting("MaxConnectionsPerChild", 0, "connections", "never: a child that ends drops its idle keep-alive connections", sources.measured(3)),
         Setting("ListenBacklog", LISTEN_BACKLOG, "connections",
-                "a burst of 1000 connections hung for 14 s with 511 and had no error with 4096", sources.measured(5)),
+                "the kernel drops what has no place: a burst of 1000 connections overflows 511, not 4096", sources.measured(5)),
     )  # fmt: skip
     return tuple(pin(setting, pins) for setting in computed)
 

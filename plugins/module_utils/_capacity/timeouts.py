@@ -76,7 +76,7 @@ class Chain:
                     f"longer than the load balancer's idle timeout of {self.idle} s, so that Apache never closes a connection "
                     "that the load balancer is about to use", sources.ALB),
             Setting("MaxKeepAliveRequests", 10000, "requests",
-                    "the load balancer keeps its connections; a limit only forces new ones", sources.measured(12)),
+                    "the load balancer keeps its connections; a limit only forces new ones", sources.MODEL),
             Setting("Timeout", self.timeout, "s", f"not below the slowest wanted request of {self.longest} s", sources.CORE),
             Setting("RequestReadTimeout", f"header={first}-{first + 20},MinRate=500 body=20,MinRate=500", "s, bytes/s",
                     f"a load balancer opens connections ahead of requests; it may leave one unused for {self.idle} s before its "
