@@ -48,6 +48,7 @@ class Scene:
         self.edge_address = self._inspect(self.edge, "IPAddress")
         self.own_address = self._inspect(self.web, "Gateway")  # what the host sees of us
         self.name = self.host.check_output("hostname")
+        self.colour = self.host.check_output("cut -d' ' -f2 /srv/shop/slots/active.map")
 
     @staticmethod
     def _inspect(container: str, key: str) -> str:
@@ -86,12 +87,12 @@ class Scene:
 def daemon_serves_the_page(scene: Scene) -> tuple[t.Any, t.Any]:
     """The page comes with 200 from a daemon process of the application's own group, never from Apache's own processes."""
     answer = scene.get_json("/healthz")
-    return answer["process_group"], "shop"
+    return answer["process_group"], f"shop-{scene.colour}"
 
 
 def slow_route_has_its_own_group(scene: Scene) -> tuple[t.Any, t.Any]:
     """A slow route is served by a group of its own."""
-    return scene.get_json("/reports/year?ms=1")["process_group"], "shop-reports"
+    return scene.get_json("/reports/year?ms=1")["process_group"], f"shop-reports-{scene.colour}"
 
 
 def unknown_host_is_refused(scene: Scene) -> tuple[t.Any, t.Any]:
@@ -131,17 +132,18 @@ def running_numbers_are_the_plan(scene: Scene) -> tuple[t.Any, t.Any]:
 
 
 def running_daemons_are_the_plan(scene: Scene) -> tuple[t.Any, t.Any]:
-    """Every daemon group runs as many processes as planned, under the application's own user.
+    """Every daemon group runs as many processes as planned, in both colours, under the application's own user.
 
-    mod_wsgi writes the group's name over argv[0] and has only that much room.
+    mod_wsgi writes the group's display-name over argv[0] and has only that much room.
     """
     room = len("/usr/sbin/apache2")
     listing = scene.host.check_output("ps -eo user:32,args").splitlines()
-    observed = {}
-    for name in scene.plan["groups"]:
-        users = [line.split()[0] for line in listing if line.split()[1] == f"(wsgi:{name})"[:room]]
-        observed[name] = (len(users), sorted(set(users)))
-    wanted = {name: (group["options"].get("processes", {"value": 1})["value"], ["shop"]) for name, group in scene.plan["groups"].items()}
+    observed, wanted = {}, {}
+    for name, group in scene.plan["groups"].items():
+        for colour in ("blue", "green"):
+            users = [line.split()[0] for line in listing if line.split()[1] == f"{colour}:{name}"[:room]]
+            observed[f"{colour} {name}"] = (len(users), sorted(set(users)))
+            wanted[f"{colour} {name}"] = (group["options"].get("processes", {"value": 1})["value"], ["shop"])
     return observed, wanted
 
 
@@ -188,11 +190,11 @@ def no_distribution_file_changed(scene: Scene) -> tuple[t.Any, t.Any]:
 
 def only_root_reads_the_secret(scene: Scene) -> tuple[t.Any, t.Any]:
     """The application's secret is in no process list, no journal and not in Apache's configuration."""
-    secret = scene.host.check_output("cat /srv/shop/environment.json")
+    secret = scene.host.check_output("cat /srv/shop/slots/blue/environment.json")
     key = json.loads(secret)["SECRET_KEY"]
     places = "ps axww -o args | grep -v grep; cat /etc/apache2/evenkeel/generations/*/*; journalctl --no-pager -o cat"
     found = scene.host.run(f"({places}) | grep -cF %s", key).stdout.strip()
-    return [found, oct(scene.host.file("/srv/shop/environment.json").mode)], ["0", "0o640"]
+    return [found, oct(scene.host.file("/srv/shop/slots/blue/environment.json").mode)], ["0", "0o640"]
 
 
 CHECKS: tuple[t.Callable[[Scene], tuple[t.Any, t.Any]], ...] = (

@@ -22,7 +22,7 @@ HOST = {"vcpus": 2, "memory_mib": 64000, "mod_wsgi": "4.9.4", "apache": "2.4.71"
 
 
 def fragments(applications: t.Sequence[t.Mapping[str, t.Any]], *names: str) -> dict[str, str]:
-    """Render the named fragments, `daemons` and `hosts` unless others are named.
+    """Render the named fragments, `daemons`, `hosts` and `slots` unless others are named.
 
     :raises ApplicationError, AnsibleFilterError: what the role's preflight refuses.
     """
@@ -31,13 +31,13 @@ def fragments(applications: t.Sequence[t.Mapping[str, t.Any]], *names: str) -> d
         loader=jinja2.FileSystemLoader(ROLE / "templates"), trim_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined
     )
     environment.filters.update({**CoreFilters().filters(), "evenkeel.wsgi.wsgi_daemon_process": wsgi_daemon_process})
-    releases = [{"item": item, "path": f"{item['directory']}/current", "venv": f"{item['directory']}/current/venv"} for item in settled]
     variables = {
         "ansible_managed": "Ansible managed",
         "__mod_wsgi_daemon_settled": settled,
         "__mod_wsgi_daemon_groups": capacity_plan(HOST, applications=applications)["groups"],
-        "__mod_wsgi_daemon_releases": {"results": releases},
+        "__mod_wsgi_daemon_slots": {"bluegreen": ["blue", "green"], "single": ["live"]},
+        "mod_wsgi_daemon_probe_address": "127.0.0.1:8091",
         "__mod_wsgi_daemon_host": HOST,
         "__mod_wsgi_daemon_session_cache": "/run/apache2/evenkeel-tls",
     }
-    return {name: environment.get_template(f"etc/apache2/{name}.conf.j2").render(variables) for name in names or ("daemons", "hosts")}
+    return {name: environment.get_template(f"etc/apache2/{name}.conf.j2").render(variables) for name in names or ("daemons", "hosts", "slots")}

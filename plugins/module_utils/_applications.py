@@ -34,7 +34,10 @@ PATTERNS: dict[str, tuple[str, str]] = {
     "directory": (_ABSOLUTE, "an absolute path without spaces and without segments that start with a dot: /srv/shop"),
     "python": (r"(?:/[A-Za-z0-9._~@+-]{1,100}){1,20}", "the absolute path of a Python: /usr/bin/python3"),
     "requirements": (_RELATIVE, "a path relative to the release: requirements.txt"),
-    "wsgi_script": (_RELATIVE, "a path relative to the release: shop/wsgi.py"),
+    "wsgi_script": (
+        _RELATIVE + r"|[A-Za-z_]\w{0,99}(?:\.[A-Za-z_]\w{0,99}){0,9}:[A-Za-z_]\w{0,99}",
+        "a path relative to the release, shop/wsgi.py, or a module with its callable, shop.wsgi:application",
+    ),
     "mount_point": (r"/(?:" + _URL_PATH + r")?", "a URL path without a / at its end: /shop"),
     "health_path": (r"/(?:" + _URL_PATH + r"/?)?", "a URL path: /healthz"),
     "url": (r"/" + _URL_PATH + r"/?", "a URL path: /static/"),
@@ -46,6 +49,8 @@ PATTERNS: dict[str, tuple[str, str]] = {
     "secrets": (r"[A-Za-z_][A-Za-z0-9_]{0,200}", "the name of an environment variable: SECRET_KEY"),
     "slow_routes path": (r"/" + _URL_PATH + r"/?", "a URL path below the application: /reports"),
 }
+DEPLOYS = ("bluegreen", "single")
+STAGES = ("before", "after")
 # Users that already mean something to the system: daemon processes of an application must not share their rights.
 SYSTEM_USERS = frozenset(
     {
@@ -55,7 +60,7 @@ SYSTEM_USERS = frozenset(
     }
 )
 # Folders of the application's directory that are the collection's own.
-OWN_FOLDERS = ("releases", "current", "environment.json", "entry.wsgi")
+OWN_FOLDERS = ("releases", "current", "slots", "entry.wsgi")
 # Where the service's sandbox shows an application an empty or a private folder, and where a folder of its own is no folder of its own.
 NO_HOME = ("/tmp", "/var/tmp", "/home", "/root", "/run", "/dev", "/proc", "/sys", "/etc", "/usr", "/bin", "/sbin", "/lib", "/boot")
 SHARED = ("/srv", "/opt", "/var", "/var/www", "/var/lib", "/var/log", "/var/cache", "/mnt", "/media")
@@ -205,6 +210,10 @@ def _settle(index: int, given: t.Mapping[str, t.Any], interpreter: str, version:
         "group": user,
         "directory": f"/srv/{name}",
         "archive": "",
+        "packages": [],
+        "git": {},
+        "deploy": "bluegreen",
+        "hooks": {},
         "requirements": "requirements.txt",
         "python": interpreter,
         "mount_point": "/",
@@ -244,7 +253,26 @@ def _settle(index: int, given: t.Mapping[str, t.Any], interpreter: str, version:
     _check_certificate(where, settled)
     _check_numbers(where, settled)
     _check_python(where, settled["python"], interpreter, version)
+    _check_deploy(where, settled)
     return settled
+
+
+def _check_deploy(where: str, settled: dict[str, t.Any]) -> None:
+    """Check how releases are made and switched; every hook becomes a list of texts."""
+    if settled["deploy"] not in DEPLOYS:
+        raise ApplicationError(f"{where}.deploy: {settled['deploy']!r} is not allowed here. Write one of {', '.join(DEPLOYS)}")
+    if settled["archive"] and settled["git"]:
+        raise ApplicationError(f"{where}: has both archive and git. Write the one that the code comes from")
+    if settled["git"] and (set(settled["git"]) != {"repo", "version"} or str(settled["git"]["version"]).startswith("-")):
+        raise ApplicationError(f"{where}.git: {settled['git']!r} is not allowed here. Write {{repo: https://git.example.org/shop.git, version: v1.2}}")
+    for stage, commands in settled["hooks"].items():
+        wanted = f"Write {where}.hooks: {{before: [[python, manage.py, migrate]]}}, each command a list of its arguments"
+        if stage not in STAGES or not isinstance(commands, (list, tuple)):
+            raise ApplicationError(f"{where}.hooks.{stage}: {commands!r} is not allowed here. {wanted}; there are before and after")
+        for command in commands:
+            if not isinstance(command, (list, tuple)) or not command or not all(isinstance(word, (str, int, float)) for word in command):
+                raise ApplicationError(f"{where}.hooks.{stage}: {command!r} is not allowed here. {wanted}")
+    settled["hooks"] = {stage: [[str(word) for word in command] for command in settled["hooks"].get(stage, [])] for stage in STAGES}
 
 
 def settle(applications: t.Sequence[t.Mapping[str, t.Any]], *, interpreter: str = "/usr/bin/python3", version: str = "") -> list[dict[str, t.Any]]:

@@ -32,7 +32,7 @@ class ReleaseError(Exception):
     """A release that cannot be made; the text says why and what to change."""
 
 
-def release_id(*, checksum: str, python: str, python_version: str, requirements: str) -> str:
+def release_id(*, checksum: str, python: str, python_version: str, requirements: str, packages: t.Sequence[str] = ()) -> str:
     """Name a release after everything it is built from, so that the same inputs are never built twice.
 
     The first part is the beginning of the archive's own SHA-256, for people who compare; the second stands for the rest:
@@ -40,7 +40,7 @@ def release_id(*, checksum: str, python: str, python_version: str, requirements:
     """
     if not re.fullmatch(r"[0-9a-f]{64}", checksum):
         raise ReleaseError(f"checksum={checksum!r} is not a SHA-256 in lower case: write the output of `sha256sum` on the archive")
-    rest = hashlib.sha256("\n".join((python, python_version, requirements)).encode()).hexdigest()
+    rest = hashlib.sha256("\n".join((python, python_version, requirements, *packages)).encode()).hexdigest()
     return f"{checksum[:12]}-{rest[:6]}"
 
 
@@ -49,7 +49,7 @@ def is_whole(path: str) -> bool:
     return os.path.isfile(os.path.join(path, MARKER))
 
 
-def mark_whole(path: str, facts: dict[str, str]) -> None:
+def mark_whole(path: str, facts: dict[str, t.Any]) -> None:
     """Declare a release whole; everything in it reaches the disk before the mark does."""
     os.sync()
     write_atomically(os.path.join(path, MARKER), (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode(), 0o644)

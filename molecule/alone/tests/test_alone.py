@@ -20,7 +20,7 @@ def client(host: t.Any, name: str, *headers: str) -> dict[str, t.Any]:
 
 @pytest.mark.parametrize("name", ["shop.example.org", "www.example.org"])
 def test_the_application_answers_under_its_mount_point(host: t.Any, name: str) -> None:
-    assert client(host, name)["process_group"] == "shop"
+    assert client(host, name)["process_group"] == "shop-blue"
 
 
 def test_outside_the_mount_point_there_is_nothing(host: t.Any) -> None:
@@ -29,8 +29,8 @@ def test_outside_the_mount_point_there_is_nothing(host: t.Any) -> None:
 
 def test_an_application_that_is_not_thread_safe_has_one_thread_per_process(host: t.Any) -> None:
     evaluated = host.check_output("cat /etc/apache2/evenkeel/generations/*/mod_wsgi_daemon-daemons.conf")
-    assert " threads=1 " in re.findall(r"^WSGIDaemonProcess shop .*", evaluated, re.MULTILINE)[-1]
-    processes = host.check_output("pgrep --count --full '^\\(wsgi:shop\\)'")
+    assert " threads=1 " in re.findall(r"^WSGIDaemonProcess shop-blue .*", evaluated, re.MULTILINE)[-1]
+    processes = host.check_output("pgrep --count --full '^blue:shop '")
     assert int(processes) >= 2
 
 

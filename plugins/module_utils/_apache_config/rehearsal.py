@@ -142,7 +142,7 @@ def rehearse(layout, state, env, learnt, timeout, addresses):
     output = "/run/evenkeel-rehearsal"
     with open(output, "wb") as stream:
         process = subprocess.Popen(  # pylint: disable=consider-using-with  # it dies with its namespace
-            command(layout, env, "-DFOREGROUND"), env=env, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, preexec_fn=open_files
+            command(layout, env, "-DFOREGROUND", "-DEVENKEEL_REHEARSAL"), env=env, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, preexec_fn=open_files
         )
 
     def complaint():

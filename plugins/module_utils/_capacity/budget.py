@@ -73,6 +73,7 @@ class Wish:
     threads: int
     why_threads: str
     route: bool
+    copies: int = 1
 
 
 def table(parts: Sequence[Part], total: int) -> str:
@@ -102,7 +103,7 @@ def wishes(applications: Sequence[Application], times: Mapping[str, DaemonTimeou
             threads, why = mod_wsgi.base_threads(demand)
             if demand.threads is not None:
                 threads, why = demand.threads, f"pinned; computed: {threads} ({why})"
-            found.append(Wish(name, app.name, path, demand, times[name].queue, threads, why, route))
+            found.append(Wish(name, app.name, path, demand, times[name].queue, threads, why, route, len(app.slots)))
     return tuple(found)
 
 
@@ -134,7 +135,7 @@ def workers(demand: Demand, slots: int, queue: int, policy: str) -> float:
 
 def cost(wish: Wish, processes: int, policy: str, worker_mib: float) -> float:
     """Return the memory of a group with its part of Apache, MiB."""
-    own = processes * (wish.demand.memory_mib + wish.threads * THREAD_MIB)
+    own = wish.copies * processes * (wish.demand.memory_mib + wish.threads * THREAD_MIB)
     return own + worker_mib * workers(wish.demand, processes * wish.threads, wish.queue, policy)
 
 
@@ -217,7 +218,7 @@ def _group(wish: Wish, count: int, wanted: int, host: Host) -> Group:
         limited, why = "slots", "one process of its own for the slow route"
     else:
         limited, why = "cpu", f"{count} x {wish.threads} slots at CPU share {demand.cpu_share:g} keep {host.vcpus:g} vCPU busy"
-    return Group(wish.name, wish.application, wish.path, demand, count, wish.threads, limited, why, wish.why_threads)
+    return Group(wish.name, wish.application, wish.path, demand, count, wish.threads, limited, why, wish.why_threads, wish.copies)
 
 
 def does_not_fit(request: Request, parts: Sequence[Part], base: float, found: Sequence[Wish], least: Mapping[str, float]) -> CapacityError:
@@ -225,7 +226,7 @@ def does_not_fit(request: Request, parts: Sequence[Part], base: float, found: Se
     rows = [*parts, Part("apache", math.ceil(base), "parent and the least number of children")]
     rows += [
         Part(f"group {wish.name}", math.ceil(least[wish.name]),
-             f"{wish.demand.processes or 1} x {wish.demand.memory_mib} MiB + {wish.threads} threads, with its part of Apache's workers")
+             f"{times(wish.copies, wish.demand.processes or 1)} x {wish.demand.memory_mib} MiB + {wish.threads} threads, with its part of Apache's workers")
         for wish in found
     ]  # fmt: skip
     total = request.host.memory_mib
@@ -234,6 +235,8 @@ def does_not_fit(request: Request, parts: Sequence[Part], base: float, found: Se
     share = MARGIN_SHARE + (SYSTEM_SHARE if reserve is None else 0)
     enough = math.ceil((needed + (SYSTEM_BASE if reserve is None else reserve)) / (1 - share)) + 1
     change = ["lower memory_mib of the applications if you measured less", "pin fewer processes"]
+    if any(wish.copies > 1 for wish in found):
+        change.insert(0, "write deploy: single, whose deploys make requests wait")
     if request.celery:
         change.insert(0, "lower autoscale.max or max_memory_per_child_mib of the Celery nodes, or move them to another host")
     if reserve is not None:
@@ -270,6 +273,16 @@ def rates(found: Sequence[Group], request: Request) -> dict[str, tuple[float, st
     return result
 
 
+def times(copies: int, count: int) -> str:
+    """Say how many processes there are, with those of the idle colour."""
+    return f"{copies} colours x {count}" if copies > 1 else str(count)
+
+
+def described(group: Group) -> str:
+    """Say what a group's memory is made of."""
+    return f"{times(group.copies, group.processes)} x {group.demand.memory_mib} MiB + {group.slots} threads"
+
+
 def web_memory(found: Sequence[Group]) -> dict[str, int]:
     """Return each group's memory at full load, MiB."""
-    return {group.name: math.ceil(group.processes * (group.demand.memory_mib + group.threads * THREAD_MIB)) for group in found}
+    return {group.name: math.ceil(group.copies * group.processes * (group.demand.memory_mib + group.threads * THREAD_MIB)) for group in found}

@@ -37,10 +37,17 @@ class Daemon:
     name: str
     options: Mapping[str, Value]
     demand: Mapping[str, Any] = field(default_factory=dict)
+    copies: int = 1
+    """How many times it exists: 2 with blue and green."""
 
     def option(self, name: str) -> int:
         """Return a number, the default if it is absent."""
         return int(self.options.get(name, WSGI_DEFAULTS.get(name, 0)))
+
+    @property
+    def all_processes(self) -> int:
+        """Its processes, with those that wait idle."""
+        return self.copies * self.option("processes")
 
     @cached_property
     def slots(self) -> int:
@@ -135,7 +142,10 @@ def configuration(data: Any) -> Configuration:
     return Configuration(
         policy=data.get("policy") or "headroom",
         apache=plain(data.get("apache")),
-        daemons=tuple(Daemon(name, plain(group.get("options")), group.get("demand") or {}) for name, group in (data.get("groups") or {}).items()),
+        daemons=tuple(
+            Daemon(name, plain(group.get("options")), group.get("demand") or {}, int(group.get("copies", 1)))
+            for name, group in (data.get("groups") or {}).items()
+        ),
         nodes=tuple(Node(name, plain(node.get("options")), node.get("broker") or "") for name, node in (data.get("celery") or {}).items()),
         idle_timeout=(data.get("load_balancer") or {}).get("idle_timeout"),
         vcpus=host.get("vcpus"),

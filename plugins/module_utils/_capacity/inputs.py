@@ -38,7 +38,7 @@ DEMAND_KEYS = (
 APPLICATION_KEYS = (
     *DEMAND_KEYS,
     "name", "server_name", "server_aliases", "user", "group", "directory", "archive", "requirements", "wsgi_script",
-    "environment", "secrets", "static", "mount_point", "slow_routes", "health_path", "python",
+    "environment", "secrets", "static", "mount_point", "slow_routes", "health_path", "python", "deploy", "hooks", "packages", "git",
     "static_max_age_s", "static_hashed", "media", "writable", "certificate", "certificate_key", "request_body_limit_mib",
     "pass_authorization", "chunked_requests", "memory_limit_mib", "recycle_interval_s",
 )  # fmt: skip
@@ -51,6 +51,8 @@ NODE_KEYS = (
     "name", "queues", "autoscale", "concurrency", "pool", "prefetch_multiplier", "time_limit", "soft_time_limit",
     "max_tasks_per_child", "max_memory_per_child_mib", "loglevel",
 )  # fmt: skip
+SLOTS = {"bluegreen": ("blue", "green"), "single": ("live",)}
+"""The ways to deploy and the slots that each needs."""
 POLICIES = ("headroom", "matched")
 POOLS = ("prefork", "threads", "gevent", "eventlet", "solo")
 LOGLEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "FATAL")
@@ -213,7 +215,15 @@ def application(reader: Reader) -> Application:
     """Read one WSGI application."""
     own = demand(reader)
     routes = tuple(SlowRoute(route.name(), route.word("path", None), demand(route, own)) for route in reader.readers("slow_routes", ROUTE_KEYS))
-    return Application(reader.name(), reader.word("mount_point", "/"), own, routes)
+    slots = SLOTS[reader.word("deploy", "bluegreen", tuple(SLOTS))]
+    return Application(reader.name(), reader.word("mount_point", "/"), own, routes, slots)
+
+
+def daemon_groups(app: Application) -> Iterator[str]:
+    """Name every daemon group of an application as Apache knows it, and without its slot as the plan does."""
+    for name in (app.name, *(f"{app.name}-{route.name}" for route in app.slow_routes)):
+        yield name
+        yield from (f"{name}-{slot}" for slot in app.slots if slot != "live")
 
 
 def celery_node(reader: Reader) -> CeleryNode:
@@ -301,7 +311,7 @@ def request(
 ) -> Request:
     """Build everything a plan is computed from; the filter's arguments, unchanged."""
     apps = tuple(application(reader) for reader in readers(APPLICATIONS, applications, APPLICATION_KEYS))
-    unique(f"{APPLICATIONS}[].name", "daemon groups", (n for a in apps for n in (a.name, *(f"{a.name}-{r.name}" for r in a.slow_routes))))
+    unique(f"{APPLICATIONS}[].name", "daemon groups", (name for app in apps for name in daemon_groups(app)))
     nodes = tuple(
         CeleryApplication(
             reader.name(), tuple(celery_node(node) for node in reader.readers("nodes", NODE_KEYS)),

@@ -87,6 +87,8 @@ class Application:
     path: str
     demand: Demand
     slow_routes: tuple[SlowRoute, ...] = ()
+    slots: tuple[str, ...] = ("live",)
+    """Every group exists once for each slot; the second one waits, loaded, for the next release or for the way back."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,8 @@ class Group:
     """Why there are not more slots: cpu, memory, slots (the model's upper bounds) or pin."""
     why_processes: str
     why_threads: str
+    copies: int = 1
+    """How many times its processes exist: 2 with blue and green, of which one gets the requests."""
 
     @property
     def slots(self) -> int:

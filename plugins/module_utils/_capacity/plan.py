@@ -47,7 +47,7 @@ def make(request: Request, today: datetime.date | None = None) -> Plan:
     fixed = budget.fixed_parts(request)
     predicted = own + sum(web.values())
     parts = [*fixed, budget.Part("apache", own, f"parent, {shape.children} children, {shape.workers} workers")]
-    parts += [budget.Part(f"group {g.name}", web[g.name], f"{g.processes} x {g.demand.memory_mib} MiB + {g.slots} threads") for g in groups]
+    parts += [budget.Part(f"group {g.name}", web[g.name], budget.described(g)) for g in groups]
     free = request.host.memory_mib - sum(part.mib for part in parts)
     parts.append(budget.Part("free", free, "page cache, and room for more"))
     outside = sum(part.mib for part in fixed if part.item != "margin")
@@ -123,6 +123,7 @@ def _group(group: Group, request: Request, chain: timeouts.Chain, notes: list[st
         "path": group.path,
         "multiprocess": group.processes > 1,
         "slots": group.slots,
+        "copies": group.copies,
         "limited_by": group.limited_by,
         "demand": {
             "cpu_share": demand.cpu_share, "latency_ms": demand.latency_ms, "target_p99_ms": demand.target_p99_ms,

@@ -18,7 +18,7 @@ from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.rule impor
 
 def web_memory(c: Configuration) -> float:
     """Return the memory of Apache and all daemons whose memory is known, MiB."""
-    daemons = sum(daemon.option("processes") * ((daemon.known("memory_mib") or 0) + daemon.option("threads") * THREAD_MIB) for daemon in c.daemons)
+    daemons = sum(daemon.all_processes * ((daemon.known("memory_mib") or 0) + daemon.option("threads") * THREAD_MIB) for daemon in c.daemons)
     return daemons + apache_mib(c.children, c.directive("MaxRequestWorkers"))
 
 
@@ -40,7 +40,7 @@ def _unit_memory(c: Configuration) -> Iterator[str]:
 
 def _tasks(c: Configuration) -> Iterator[str]:
     need = c.directive("ServerLimit") * (c.directive("ThreadsPerChild") + 2) + 10
-    need += sum(daemon.option("processes") * (daemon.option("threads") + 3) for daemon in c.daemons)
+    need += sum(daemon.all_processes * (daemon.option("threads") + 3) for daemon in c.daemons)
     if "TasksMax" in c.unit and int(c.unit["TasksMax"]) < need:
         yield f"TasksMax {c.unit['TasksMax']} is below the {need} processes and threads at full load."
 

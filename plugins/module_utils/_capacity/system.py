@@ -17,7 +17,7 @@ from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.timeouts i
 
 def tasks(server_limit: int, threads: int, groups: Sequence[Group]) -> int:
     """Return the processes and threads of Apache and all daemons at full load, as TasksMax counts them."""
-    return server_limit * (threads + 2) + sum(group.processes * (group.threads + 3) for group in groups) + 10
+    return server_limit * (threads + 2) + sum(group.copies * group.processes * (group.threads + 3) for group in groups) + 10
 
 
 def files(shape: Shape, factor: float) -> int:

@@ -47,7 +47,7 @@ ONE: dict[str, tuple[dict[str, t.Any], str]] = {
     "static files at / hide the application": ({"static": {"/static/": "static"}, "mount_point": "/static"}, "hide"),
     "media inside static": ({"static": {"/files/": "static"}, "media": {"/files/media/": "media"}}, "one would hide the other"),
     "uploads into the code": ({"media": {"/media/": "releases"}}, "must not write to its own"),
-    "the application writes its own environment": ({"writable": ["environment.json"]}, "must not write to its own"),
+    "the application writes its own environment": ({"writable": ["slots"]}, "must not write to its own"),
     "a script inside the virtualenv": ({"wsgi_script": "venv/bin/app.wsgi"}, "lies in the virtualenv"),
     "a mount point with a / at its end": ({"mount_point": "/shop/"}, "without a / at its end"),
     "a URL as server name": ({"server_name": "http://shop.example.org"}, "without scheme"),

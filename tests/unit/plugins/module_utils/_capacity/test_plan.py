@@ -42,8 +42,10 @@ def numbers(found: dict[str, Any], *names: str) -> tuple[Any, ...]:
         (4, 8192, {"workload": "cpu"}, 4, 2, 128),
         (4, 8192, {"workload": "io"}, 7, 25, 464),
         (4, 8192, {"cpu_share": 0.01}, 12, 64, 1984),
-        (4, 8192, {"thread_safe": False}, 32, 1, 192),
-        (4, 2048, {"memory_mib": 500}, 2, 8, 176),  # memory for two
+        (4, 8192, {"thread_safe": False}, 27, 1, 176),  # memory for 27 in each colour
+        (4, 8192, {"thread_safe": False, "deploy": "single"}, 32, 1, 192),
+        (4, 2048, {"memory_mib": 500}, 1, 8, 128),  # memory for one in each colour
+        (4, 2048, {"memory_mib": 500, "deploy": "single"}, 2, 8, 176),  # memory for two
         (64, 262144, {}, 64, 8, 1344),
     ],
 )
@@ -218,3 +220,17 @@ def test_a_bigger_host_never_gets_a_smaller_plan(
 def test_the_same_input_gives_the_same_plan(cpus: float, memory: int, apps: list[Any]) -> None:
     host = {"vcpus": cpus, "memory_mib": memory}
     assert json.dumps(attempt(host, applications=apps)) == json.dumps(attempt(host, applications=apps))
+
+
+def test_the_idle_colour_counts_in_memory_and_tasks_and_not_in_slots() -> None:
+    single, both = (make(HOST, applications=[{"name": "shop", "deploy": deploy}]) for deploy in ("single", "bluegreen"))
+    memory = [{part["item"]: part["mib"] for part in found["budget"]}["group shop"] for found in (single, both)]
+    assert memory[1] == pytest.approx(2 * memory[0], abs=1)
+    assert single["groups"]["shop"]["slots"] == both["groups"]["shop"]["slots"]
+    assert both["systemd"]["apache2"]["TasksMax"]["value"] > single["systemd"]["apache2"]["TasksMax"]["value"]
+    assert "2 colours x " in json.dumps(both["budget"])
+
+
+def test_a_colour_is_no_name_for_a_slow_route() -> None:
+    with pytest.raises(CapacityError, match="shop-blue"):
+        make(HOST, applications=[{"name": "shop", "slow_routes": [{"name": "blue", "path": "/blue"}]}])
