@@ -13,9 +13,9 @@ from pathlib import Path
 
 import jinja2
 from ansible.plugins.filter.core import FilterModule as CoreFilters
-from ansible_collections.evenkeel.wsgi.plugins.filter.capacity_plan import capacity_plan
 from ansible_collections.evenkeel.wsgi.plugins.filter.wsgi_daemon_process import wsgi_daemon_process
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._applications import settle
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity import inputs, plan
 
 ROLE = Path(__file__).resolve().parents[1] / "roles/mod_wsgi_daemon"
 HOST = {"vcpus": 2, "memory_mib": 64000, "mod_wsgi": "4.9.4", "apache": "2.4.71", "python": "3.13"}
@@ -24,7 +24,7 @@ HOST = {"vcpus": 2, "memory_mib": 64000, "mod_wsgi": "4.9.4", "apache": "2.4.71"
 def fragments(applications: t.Sequence[t.Mapping[str, t.Any]], *names: str) -> dict[str, str]:
     """Render the named fragments, `daemons`, `hosts` and `slots` unless others are named.
 
-    :raises ApplicationError, AnsibleFilterError: what the role's preflight refuses.
+    :raises ApplicationError, CapacityError: what the role's preflight refuses.
     """
     settled = settle(applications, version=HOST["python"])
     environment = jinja2.Environment(
@@ -34,7 +34,7 @@ def fragments(applications: t.Sequence[t.Mapping[str, t.Any]], *names: str) -> d
     variables = {
         "ansible_managed": "Ansible managed",
         "__mod_wsgi_daemon_settled": settled,
-        "__mod_wsgi_daemon_groups": capacity_plan(HOST, applications=applications)["groups"],
+        "__mod_wsgi_daemon_groups": plan.make(inputs.request(HOST, applications)).as_dict()["groups"],
         "__mod_wsgi_daemon_slots": {"bluegreen": ["blue", "green"], "single": ["live"]},
         "mod_wsgi_daemon_probe_address": "127.0.0.1:8091",
         "__mod_wsgi_daemon_host": HOST,

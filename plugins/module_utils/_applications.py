@@ -81,6 +81,15 @@ OPTIONS_OF_OURS = {
     "memory-limit": "Write memory_limit_mib of the application, in MiB",
     "restart-interval": "Write recycle_interval_s: all processes of a group would restart at the same instant, and nothing would serve",
 }
+# What the other options with a text may hold; numbers are the plan's.
+OPTION_TEXTS = {
+    "lang": (r"[A-Za-z0-9_.@-]{1,64}", "C.UTF-8"),
+    "locale": (r"[A-Za-z0-9_.@-]{1,64}", "C.UTF-8"),
+    "umask": (r"0?[0-7]{1,3}", "0027"),
+    "server-metrics": (r"On|Off", "On"),
+    "newrelic-config-file": (_ABSOLUTE, "/etc/newrelic.ini"),
+    "newrelic-environment": (r"[A-Za-z0-9_.-]{1,64}", "production"),
+}
 # Read when an interpreter starts, so never by a process that mod_wsgi has started already; they only break what it starts itself.
 READ_AT_START = ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "VIRTUAL_ENV", "LD_PRELOAD", "LD_LIBRARY_PATH")
 NUMBERS = {
@@ -91,11 +100,16 @@ NUMBERS = {
 }
 
 
+def _shown(value: t.Any) -> str:
+    """A value as an error shows it, cut off when it is long."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:79] + "…"
+
+
 def _check(where: str, value: t.Any, pattern: str) -> str:
     expression, instead = PATTERNS[pattern]
     if not isinstance(value, str) or not re.fullmatch(expression, value) or {".", ".."} & set(value.split("/")):
-        shown = repr(value)
-        raise ApplicationError(f"{where}: {shown if len(shown) <= 80 else shown[:79] + '…'} is not allowed here. Write {instead}")
+        raise ApplicationError(f"{where}: {_shown(value)} is not allowed here. Write {instead}")
     return value
 
 
@@ -173,9 +187,11 @@ def _check_options(where: str, settled: t.Mapping[str, t.Any]) -> None:
         if "path" in route:  # a missing one is refused by the plan
             _check(f"{where}.slow_routes[{number}].path", route["path"], "slow_routes path")
     for place, options in ((where, settled["options"]), *((f"{where}.slow_routes[{n}]", route.get("options") or {}) for n, route in enumerate(routes))):
-        for option in options:
+        for option, value in options.items():
             if option in OPTIONS_OF_OURS:
                 raise ApplicationError(f"{place}.options.{option}: the role sets it. {OPTIONS_OF_OURS[option]}")
+            if option in OPTION_TEXTS and not re.fullmatch(OPTION_TEXTS[option][0], str(value)):
+                raise ApplicationError(f"{place}.options.{option}: {_shown(value)} is not allowed here. Write for example {OPTION_TEXTS[option][1]}")
 
 
 def _check_certificate(where: str, settled: t.Mapping[str, t.Any]) -> None:

@@ -94,7 +94,8 @@ def options(group: Group, times: DaemonTimeouts, version: str | None) -> tuple[d
         Setting("request-timeout", times.request, "s",
                 f"recovery valve above the slowest wanted request of {times.longest} s: with {group.threads} threads it looks at their "
                 "average age and restarts the process", sources.WSGI),
-        Setting("connect-timeout", times.connect, "s", "mod_wsgi's default: then a full listen-backlog answers 503", sources.WSGI),
+        Setting("connect-timeout", times.connect, "s",
+                "a request that finds the listen-backlog full for that long gets 503, hardly later than those in it get 504", sources.WSGI),
         Setting("socket-timeout", times.socket, "s",
                 f"Apache waits for an answer as long as queue-timeout {times.queue} s and request-timeout {times.request} s allow", sources.WSGI),
         Setting("startup-timeout", times.startup, "s", "an application that failed to load is tried again in a new process", sources.WSGI),

@@ -32,7 +32,7 @@ class DaemonTimeouts:
     socket: int
     drain: int
     deadlock: int
-    connect: int = 15
+    connect: int
     startup: int = 60
 
 
@@ -92,7 +92,7 @@ def daemon(demand: Demand, idle: int) -> DaemonTimeouts:
     drain = longest + max(5, math.ceil(longest * 0.1))
     spare_ms = demand.target_p99_ms - SERVICE_P99 * demand.latency_ms
     queue = max(1, min(int(spare_ms // 1000), idle - longest - 1))
-    return DaemonTimeouts(longest=longest, queue=queue, request=drain, socket=queue + drain + 5, drain=drain, deadlock=max(60, 2 * longest))
+    return DaemonTimeouts(longest=longest, queue=queue, request=drain, socket=queue + drain + 5, drain=drain, deadlock=max(60, 2 * longest), connect=queue + 1)
 
 
 def chain(groups: Mapping[str, Demand], balancer: LoadBalancer) -> Chain:

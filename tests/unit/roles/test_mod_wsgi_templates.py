@@ -30,6 +30,7 @@ APPLICATIONS: list[dict[str, t.Any]] = [
         "wsgi_script": "admin.wsgi",
         "mount_point": "/admin",
         "pass_authorization": True,
+        "slow_routes": [{"name": "export", "path": "/export"}],
         "request_body_limit_mib": 1,
         "certificate": "/etc/ssl/one.crt",
         "certificate_key": "/etc/ssl/private/one.key",
@@ -94,9 +95,10 @@ def test_the_scheme_is_never_taken_from_a_header_here(text: str) -> None:
 
 
 def test_the_longest_mount_point_wins(text: str) -> None:
-    host = next(block for block in text.split("<VirtualHost *:443>") if "ServerName shop.example.org" in block)
+    host = next(block for block in text.split("<VirtualHost *:443>") if block.strip().startswith("ServerName shop.example.org")).split("</VirtualHost>")[0]
     aliases = [line.split()[0] for line in directives(host, "WSGIScriptAlias")]
     assert aliases == sorted(aliases, reverse=True)
+    assert re.findall(r'<Location "(.*)">', host) == ["/", "/reports", "/admin", "/admin/export"]  # of locations the last one wins
 
 
 def test_media_are_never_executed_or_listed(text: str) -> None:
