@@ -63,16 +63,42 @@ failing_part() {
     fi | sed 's/^/    | /'
 }
 
+head() { printf '[%*d/%d %5s] %-58s ' "${#STEPS}" "$STEP" "$STEPS" "$(clock "$SECONDS")" "$1"; }
+
 # step TITLE COMMAND...: run it with its output in build/log/, say how long it took, show the failing part. Its status is
 # in STATUS: a function called as `step … || …` would run without `set -e`, and so would the command.
 step() {
-    local title=$1 log started=$SECONDS took
-    shift
     STEP=$((STEP + 1))
-    log=$LOGS/$SCRIPT-$(printf %s "$title" | tr -cs '[:alnum:]' - | sed 's/-$//').log
-    printf '[%*d/%d %5s] %-58s ' "${#STEPS}" "$STEP" "$STEPS" "$(clock "$SECONDS")" "$title"
-    background "$log" "$@"
+    head "$1"
+    start "$@"
+    finish_one
+}
+
+# pairs "TITLE|COMMAND..." ...: the same for many that do not need each other, two at a time: most of them wait for hosts half of the time.
+pairs() {
+    local one command
+    for one in "$@"; do
+        [[ ${#JOBS[@]} -lt 2 ]] || { STEP=$((STEP + 1)); finish_one with_head; }
+        read -ra command <<<"${one#*|}"
+        start "${one%%|*}" "${command[@]}"
+    done
+    while [[ ${#JOBS[@]} -gt 0 ]]; do
+        STEP=$((STEP + 1))
+        finish_one with_head
+    done
+}
+
+# Wait for the job that ends next and say how it went.
+finish_one() {
+    local job started log title took
+    set +e
+    wait -n -p job "${!JOBS[@]}"
+    STATUS=$?
+    set -e
+    IFS='|' read -r started log title <<<"${JOBS[$job]}"
+    unset "JOBS[$job]"
     took=$((SECONDS - started))
+    [[ $# == 0 ]] || head "$title"
     if [[ $STATUS == 0 ]]; then
         say "ok $(clock "$took")"
         PASSED=$((PASSED + 1))
@@ -94,34 +120,33 @@ must() {
 
 plain() { export NO_COLOR=1 ANSIBLE_NOCOLOR=1 ANSIBLE_FORCE_COLOR=0 PY_COLORS=0; }
 
-# As a job in its own process group, so that a signal reaches this shell at once and the job can be ended as a whole.
-JOB=
-background() {
-    local log=$1
+# A job has a process group of its own, so that a signal reaches this shell at once and the job can be ended as a whole.
+declare -A JOBS=()         # of each running job, by its process id: "start|log|title"
+start() {
+    local title=$1 log
     shift
+    log=$LOGS/$SCRIPT-$(printf %s "$title" | tr -cs '[:alnum:]' - | sed 's/-$//').log
     set -m
     (
         plain
         "$@"
     ) >"$log" 2>&1 </dev/null &
-    JOB=$!
-    set +m +e
-    wait "$JOB"
-    STATUS=$?
-    set -e
-    JOB=
+    set +m
+    JOBS[$!]="$SECONDS|$log|$title"
 }
 
-# The same, seen on the terminal.
+# A job that is seen on the terminal; its status is in STATUS.
 foreground() {
+    local job
     set -m
     "$@" </dev/null &
-    JOB=$!
+    job=$!
     set +m +e
-    wait "$JOB"
+    JOBS[$job]="$SECONDS||$1"
+    wait "$job"
     STATUS=$?
     set -e
-    JOB=
+    unset "JOBS[$job]"
 }
 
 summary() {
@@ -149,10 +174,10 @@ family() {
         END {tell(first)}'
 }
 
-# End the running job with all that it started, and wait for it: a script among them cleans up too.
-end_job() {
-    local try pids
-    mapfile -t pids < <(family "$JOB")
+# End the running jobs with all that they started, and wait for them: a script among them cleans up too.
+end_jobs() {
+    local try job pids
+    mapfile -t pids < <(for job in "${!JOBS[@]}"; do family "$job"; done)
     kill -TERM "${pids[@]}" 2>/dev/null
     for try in {1..300}; do
         kill -0 "${pids[@]}" 2>/dev/null || return
@@ -165,7 +190,7 @@ finish() {
     local status=$? command
     trap - EXIT INT TERM HUP
     set +e
-    [[ -z $JOB ]] || end_job
+    [[ ${#JOBS[@]} == 0 ]] || end_jobs
     for command in "${CLEANUPS[@]}"; do
         eval "$command"
     done
@@ -226,7 +251,9 @@ testbed() {
 
 # The example application as an archive that is the same whenever its files are: it names the release.
 example_archive() {
-    tar -C "$ROOT/examples/app" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --exclude=__pycache__ -c . | gzip -n9 >"$BUILD/shop.tar.gz"
+    local made=$BUILD/shop.tar.gz.$$   # two scenarios at a time may make it
+    tar -C "$ROOT/examples/app" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --exclude=__pycache__ -c . | gzip -n9 >"$made"
+    mv "$made" "$BUILD/shop.tar.gz"
 }
 
 # A /24 of 10.77.0.0/16: the one this network has already, or else the first free one from a number made of its name.
