@@ -279,8 +279,12 @@ def _check_deploy(where: str, settled: dict[str, t.Any]) -> None:
         raise ApplicationError(f"{where}.deploy: {settled['deploy']!r} is not allowed here. Write one of {', '.join(DEPLOYS)}")
     if settled["archive"] and settled["git"]:
         raise ApplicationError(f"{where}: has both archive and git. Write the one that the code comes from")
-    if settled["git"] and (set(settled["git"]) != {"repo", "version"} or str(settled["git"]["version"]).startswith("-")):
-        raise ApplicationError(f"{where}.git: {settled['git']!r} is not allowed here. Write {{repo: https://git.example.org/shop.git, version: v1.2}}")
+    git = settled["git"]
+    if git and (set(git) != {"repo", "version"} or not all(re.fullmatch(r"[^\s-][^\s]*", str(value)) for value in git.values())):
+        raise ApplicationError(f"{where}.git: {git!r} is not allowed here. Write {{repo: https://git.example.org/shop.git, version: v1.2}}")
+    for number, package in enumerate(settled["packages"]):
+        if not isinstance(package, str) or not re.fullmatch(r"[A-Za-z0-9][\x20-\x7e]{0,199}", package):
+            raise ApplicationError(f"{where}.packages[{number}]: {package!r} is not allowed here. Write what pip installs: shop==1.2")
     for stage, commands in settled["hooks"].items():
         wanted = f"Write {where}.hooks: {{before: [[python, manage.py, migrate]]}}, each command a list of its arguments"
         if stage not in STAGES or not isinstance(commands, (list, tuple)):

@@ -226,8 +226,8 @@ from ansible_collections.evenkeel.wsgi.plugins.module_utils._deploy import seque
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._deploy.options import ARGUMENTS, has_source, target, wanted_load
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._release import ReleaseError
 
-# Below requests that are being served: a build may take the CPU only when nobody else wants it.
-NICENESS = 10
+# Below the requests that are being served.
+NICENESS = 5
 
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:

@@ -90,7 +90,7 @@ def test_every_name_has_one_virtual_host_per_port(text: str) -> None:
 
 def test_the_scheme_is_never_taken_from_a_header_here(text: str) -> None:
     """Role remoteip_alb says https for trusted peers; mod_wsgi's own list is compared with the client's address (facts of mod_remoteip)."""
-    assert "X-Forwarded" not in text
+    assert "X-Forwarded" not in "".join(fragments(APPLICATIONS, "daemons", "hosts").values())
     assert not directives(text, "WSGITrustedProxies")
 
 
@@ -106,3 +106,20 @@ def test_media_are_never_executed_or_listed(text: str) -> None:
     assert block
     for directive in ("Options None", "AllowOverride None", "SetHandler default-handler", "X-Content-Type-Options nosniff"):
         assert directive in block.group(1), directive
+
+
+def test_every_group_exists_in_both_colours_and_the_map_chooses(text: str) -> None:
+    names = [line.split()[0] for line in directives(text, "WSGIDaemonProcess") if line.startswith(" shop")]
+    assert names == ["shop-blue", "shop-green", "shop-reports-blue", "shop-reports-green"]
+    assert ' "shop" "txt:/srv/shop/slots/active.map"' in directives(text, "RewriteMap")
+    assert ' "^" "-" [E=EVENKEEL_shop:shop-blue]' in directives(text, "RewriteRule"), "a group is named whatever the map says"
+
+
+def test_an_application_with_one_slot_needs_no_map() -> None:
+    found = fragments([{"name": "shop", "server_name": "shop.example.org", "wsgi_script": "app.wsgi", "deploy": "single"}])
+    assert "RewriteMap" not in found["hosts"] and "process-group=shop " in found["hosts"]
+    assert re.findall(r"^WSGIDaemonProcess (\S+)", found["daemons"], re.MULTILINE) == ["shop"]
+
+
+def test_deploys_ask_over_loopback_alone() -> None:
+    assert re.findall(r"^\s*(?:Listen|<VirtualHost) ([^\s>]+)", fragments(APPLICATIONS, "slots")["slots"], re.MULTILINE) == ["127.0.0.1:8091"] * 3

@@ -76,3 +76,32 @@ def test_no_accepted_text_can_leave_its_place_in_the_configuration(text: str, ke
     except ApplicationError:
         return
     assert not set(str(shop[key])) & set(" \t\r\n\0\"'\\<>${}%#")
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"deploy": "canary"}, "one of bluegreen, single"),
+        ({"archive": "shop.tar.gz", "git": {"repo": "https://git.example.org/shop.git", "version": "v1"}}, "both archive and git"),
+        ({"git": {"repo": "https://git.example.org/shop.git"}}, "version: v1.2"),
+        ({"git": {"repo": "--upload-pack=touch /tmp/x", "version": "v1"}}, "git"),
+        ({"git": {"repo": "https://git.example.org/shop.git", "version": "-f"}}, "git"),
+        ({"packages": ["--index-url=http://elsewhere.example.org", "shop"]}, "shop==1.2"),
+        ({"packages": ["shop\nother"]}, "shop==1.2"),
+        ({"hooks": {"before": ["python manage.py migrate"]}}, "each command a list of its arguments"),
+        ({"hooks": {"before": [[]]}}, "each command a list of its arguments"),
+        ({"hooks": {"later": [["true"]]}}, "there are before and after"),
+        ({"wsgi_script": "shop.wsgi:"}, "a module with its callable"),
+        ({"wsgi_script": "shop.wsgi:application; import os"}, "a module with its callable"),
+    ],
+)
+def test_how_a_release_is_made_and_switched(more, told):
+    with pytest.raises(ApplicationError, match=told):
+        settle([{"name": "shop", "server_name": "shop.example.org", "wsgi_script": "shop/wsgi.py", **more}])
+
+
+def test_hooks_become_texts_and_a_callable_is_a_script():
+    given = {"name": "shop", "server_name": "shop.example.org", "wsgi_script": "shop.wsgi:application", "hooks": {"after": [["sleep", 1]]}}
+    (settled,) = settle([given])
+    assert settled["hooks"] == {"before": [], "after": [["sleep", "1"]]}
+    assert settled["deploy"] == "bluegreen"
