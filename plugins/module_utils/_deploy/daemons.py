@@ -4,7 +4,7 @@
 """The daemon processes of one slot: finding them, restarting them without losing a request. No Ansible in here.
 
 mod_wsgi shows a process under its group's display-name, but only in the room that argv[0] has: 17 characters. So the name begins
-with the slot (`green:shop-repor`), and a process is known by that, by its user, and by Apache's main process as its parent.
+with the slot (`green:shop-report`), and a process is known by that, by its user, and by Apache's main process as its parent.
 """
 
 from __future__ import annotations
