@@ -22,6 +22,12 @@ options:
     type: list
     elements: dict
     required: true
+  fleet:
+    description:
+      - For each host of the inventory, and each application on it, the host that it takes to run the application's beat.
+      - Two different ones, or one without the application, are refused.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = """
@@ -45,10 +51,10 @@ from ansible_collections.evenkeel.wsgi.plugins.module_utils._applications import
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._celery_applications import settle
 
 
-def celery_applications(applications: t.Any) -> list[dict[str, t.Any]]:
+def celery_applications(applications: t.Any, fleet: t.Any = None) -> list[dict[str, t.Any]]:
     """Adapt `settle` to Jinja."""
     try:
-        return settle(applications)
+        return settle(applications, fleet)
     except ApplicationError as exc:
         raise AnsibleFilterError(f"evenkeel.wsgi.celery_applications: {exc}") from exc
 

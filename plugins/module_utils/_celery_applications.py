@@ -25,10 +25,11 @@ _REDIS = ("redis", "rediss", "sentinel", "valkey")
 _TIME_LIMIT = 3000
 
 
-def settle(applications: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
+def settle(applications: t.Sequence[t.Mapping[str, t.Any]], fleet: t.Mapping[str, t.Mapping[str, str]] | None = None) -> list[dict[str, t.Any]]:
     """Fill in defaults and refuse what must not reach a host.
 
     :param applications: `celery_multi_applications` as the user wrote it.
+    :param fleet: host -> application's name -> the host that runs its beat, for all hosts of the inventory; None: not known.
     :returns: the same applications in the same order, each with user, group, directory, virtualenv, environment and secrets;
         `broker_url` is among the secrets as CELERY_BROKER_URL.
     :raises ApplicationError: for the first text that is not allowed, and for two owners of one thing.
@@ -41,7 +42,19 @@ def settle(applications: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.
             raise ApplicationError(
                 f"{VARIABLE}[{index}].name: {application['name']!r} already belongs to {VARIABLE}[{first}]. Put the nodes of one application into one list"
             )
+        if fleet and application["beat"]:
+            _check_beat(f"{VARIABLE}[{index}].beat", application, fleet)
     return settled
+
+
+def _check_beat(where: str, application: t.Mapping[str, t.Any], fleet: t.Mapping[str, t.Mapping[str, str]]) -> None:
+    """Refuse two schedulers, which would send each periodic task twice, and one that nobody runs."""
+    name, host = application["name"], application["beat"]
+    for other, beats in sorted(fleet.items()):
+        if beats.get(name, host) not in (host, ""):
+            raise ApplicationError(f"{where}: {host!r}, but {beats[name]!r} on host {other}: two would send each task of {name}. Write one host for all")
+    if name not in fleet.get(host, {}):
+        raise ApplicationError(f"{where}: no host {host!r} of the inventory has the application {name}, so nobody would send its tasks. Write one that has it")
 
 
 def _check(where: str, value: t.Any, pattern: str) -> None:
@@ -65,6 +78,7 @@ def _settle(where: str, given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "virtualenv": f"{directory}/venv",
         "environment": {},
         "secrets": {},
+        "beat": "",
         **{key: value for key, value in given.items() if value is not None},
     }
     for key in ("user", "group", "directory", "virtualenv", "app"):
@@ -97,6 +111,8 @@ def _check_variables(where: str, application: t.Mapping[str, t.Any]) -> None:
                 raise ApplicationError(f"{where}.{key}.{name}: the role sets it. Write {where}.{own[name]} instead")
             if not isinstance(value, (str, int, float)) or "\0" in str(value):
                 raise ApplicationError(f'{where}.{key}.{name}: not a text or a number. Write it as text: {name}: "…"')
+    if "PYTHONPATH" in application["secrets"]:
+        raise ApplicationError(f"{where}.secrets.PYTHONPATH: the role adds a directory of its own to it. Write {where}.environment.PYTHONPATH instead")
     both = sorted(application["environment"].keys() & application["secrets"].keys())
     if both:
         raise ApplicationError(f"{where}.environment.{both[0]}: it is also in secrets. Leave it in secrets alone")

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 FIRST_LINE = "# Managed by evenkeel.wsgi.celery_nodes"
 SERVICE = "celery.service"
-_UNIT = re.compile(r"celery(@[A-Za-z0-9_-]+)?\.service")
+_UNIT = re.compile(r"celery(@[A-Za-z0-9_-]+(\.[a-z]+)?)?\.service")
 
 
 class NodesError(Exception):
@@ -32,21 +32,21 @@ class Record:
 
     nodes: t.Mapping[str, str]
     """Node -> digest of what it was started with."""
-    environment: tuple[str, ...]
-    """Paths of environment files that are ours to remove."""
+    files: tuple[str, ...]
+    """Paths of environment files and programs that are ours to remove."""
 
     @classmethod
     def parse(cls, content: bytes | None) -> Record:
         """Read a record; one that is missing or cannot be read only costs a restart."""
         try:
             data = json.loads(content or b"{}")
-            return cls(dict(data.get("nodes", {})), tuple(data.get("environment", ())))
+            return cls(dict(data.get("nodes", {})), tuple(data.get("files", ())))
         except (ValueError, TypeError, AttributeError):
             return cls({}, ())
 
     def dump(self) -> bytes:
         """Return the record as it is stored."""
-        return (json.dumps({"nodes": dict(self.nodes), "environment": sorted(self.environment)}, indent=1) + "\n").encode()
+        return (json.dumps({"nodes": dict(self.nodes), "files": sorted(self.files)}, indent=1) + "\n").encode()
 
 
 @dataclass(frozen=True)
@@ -120,9 +120,9 @@ def environment_files(text: str) -> list[str]:
     return [path.lstrip("-").strip() for path in re.findall(r"^EnvironmentFile=(.+)$", text, re.MULTILINE)]
 
 
-def digest(text: str, environment: t.Mapping[str, str], revision: str, code: str) -> str:
-    """Fingerprint everything that a node is started with; environment maps path -> content."""
-    parts = [text, revision, code, *(f"{path}\n{environment.get(path, '')}" for path in environment_files(text))]
+def digest(text: str, environment: t.Mapping[str, str], revisions: t.Sequence[str], code: str) -> str:
+    """Fingerprint everything that a node is started with; environment maps path -> content, revisions are any texts."""
+    parts = [text, *revisions, code, *(f"{path}\n{environment.get(path, '')}" for path in environment_files(text))]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -145,13 +145,14 @@ def plan(
     have: t.Mapping[str, str],
     digests: t.Mapping[str, str],
     rewritten: t.Collection[str] = (),
+    programs: t.Collection[str] = (),
     record: Record,
     states: t.Mapping[str, State],
 ) -> Actions:
     """Compare what is wanted with what is there.
 
-    wanted, have: unit -> text of the file; digests: wanted node -> digest; rewritten: environment files that hold something
-    else; states: unit -> State of all those units.
+    wanted, have: unit -> text of the file; digests: wanted node -> digest; rewritten: environment files and programs that
+    hold something else; programs: paths of the files that every node runs; states: unit -> State of all those units.
     """
     write = tuple(name for name, text in wanted.items() if have.get(name) != text)
     remove = tuple(name for name in have if name not in wanted)
@@ -159,7 +160,7 @@ def plan(
     differs = {
         node
         for node, wanted_digest in digests.items()
-        if record.nodes.get(node) != wanted_digest or unit(node) in write or not set(rewritten).isdisjoint(environment_files(wanted[unit(node)]))
+        if record.nodes.get(node) != wanted_digest or unit(node) in write or not set(rewritten).isdisjoint([*environment_files(wanted[unit(node)]), *programs])
     }
     running = {node for node in digests if states.get(unit(node), ABSENT).active}
     service = states.get(SERVICE, ABSENT)

@@ -47,6 +47,18 @@ options:
           - Symbolic links in it are followed when the module runs, so that the node is restarted after C(current) was
             pointed to another release.
         type: path
+      takes_up:
+        description:
+          - Paths among O(programs) that the running unit reads again by itself. A change restarts nothing, the module waits until
+            O(nodes[].state) says that it was taken up.
+        type: list
+        elements: path
+        default: []
+      state:
+        description:
+          - "A JSON file in which the unit says how it is: C(loaded) maps each path of O(nodes[].takes_up) to the SHA-256 of the content that it has
+            taken up, C(settled) is true when all that it runs is up, C(failing) lists what does not stay up."
+        type: path
   environment:
     description:
       - "The files that the units name with C(EnvironmentFile=), as C({path: text})."
@@ -54,9 +66,16 @@ options:
       - The texts are never shown. They are hidden whole, because Ansible does not find a text of several lines in a list that it logs.
     type: dict
     default: {}
+  programs:
+    description:
+      - "Files that the units run or that their processes import, as C({path: text})."
+      - They belong to root with mode 0644. All nodes are restarted when one changes.
+    type: dict
+    default: {}
   settle:
     description:
-      - How many seconds a node that was started has to stay up before it counts as running.
+      - How many seconds a node that was started has to stay up before it counts as running. With C(Type=notify) systemd itself waits
+        until the node says that it is ready.
       - A node with pool processes counts at once, because Celery makes them only after it loaded the application.
     type: int
     default: 20
@@ -127,6 +146,8 @@ removed:
   sample: []
 """
 
+import hashlib
+import json
 import os
 import stat
 import time
@@ -184,17 +205,23 @@ class Host:
             self.record = record
 
 
-ENVIRONMENT_MODE = 0o600
+ENVIRONMENT_MODE, PROGRAM_MODE = 0o600, 0o644
 
 
-def environment_differs(path: str, content: str) -> bool:
-    """Whether an environment file is not as wanted."""
-    try:
-        state = os.stat(path)
-    except FileNotFoundError:
-        return True
-    private = (state.st_uid, state.st_gid, stat.S_IMODE(state.st_mode)) == (os.geteuid(), os.getegid(), ENVIRONMENT_MODE)
-    return not private or read_or_none(path) != content.encode()
+class File(t.NamedTuple):
+    """A file beside the units."""
+
+    content: str
+    mode: int
+
+    def differs(self, path: str) -> bool:
+        """Whether what is at path is not this."""
+        try:
+            state = os.stat(path)
+        except FileNotFoundError:
+            return True
+        ours = (state.st_uid, state.st_gid, stat.S_IMODE(state.st_mode)) == (os.geteuid(), os.getegid(), self.mode)
+        return not ours or read_or_none(path) != self.content.encode()
 
 
 def children(pid: int) -> bool:
@@ -227,12 +254,31 @@ def settle(host: Host, nodes: t.Collection[str], patience: int) -> None:
             time.sleep(0.3)
 
 
-def apply(host: Host, actions: core.Actions, units: dict[str, str], environment: dict[str, str]) -> None:
+def taken_up(host: Host, node: dict[str, t.Any], programs: dict[str, str]) -> None:
+    """Wait until a unit that reads its files by itself has done so and all that it runs is up, however long tasks take."""
+    wanted = {path: hashlib.sha256(programs[path].encode()).hexdigest() for path in node["takes_up"]}
+    name = core.unit(node["name"])
+    while True:
+        said = json.loads(read_or_none(node["state"]) or b"{}")
+        if said.get("loaded") == wanted:
+            if said["failing"]:
+                raise core.NodesError(
+                    f"node {', '.join(said['failing'])} does not stay up. Look at `journalctl -u {name}` and the node's log, correct the application or the "
+                    "node and run again"
+                )
+            if said["settled"]:
+                return
+        if not host.states([name])[name].active:
+            raise core.NodesError(f"{name} ended while it took up its nodes. Look at `journalctl -u {name}` and run again")
+        time.sleep(0.5)
+
+
+def apply(host: Host, actions: core.Actions, units: dict[str, str], files: dict[str, File]) -> None:
     """Do what has to be done before nodes are started, so that a kill at any point leaves work that the next run sees."""
     host.keep_record(
         core.Record(
             {node: value for node, value in host.record.nodes.items() if node not in actions.forget},
-            tuple({*host.record.environment, *environment}),
+            tuple({*host.record.files, *files}),
         )
     )
     if actions.stop:
@@ -242,36 +288,39 @@ def apply(host: Host, actions: core.Actions, units: dict[str, str], environment:
         host.systemctl("disable", core.SERVICE)
     for name in actions.remove:
         os.unlink(os.path.join(host.unit_directory, name))
-    for path in host.record.environment:
-        if path not in environment and os.path.exists(path):
+    for path in host.record.files:
+        if path not in files and os.path.exists(path):
             os.unlink(path)
-    for path, content in environment.items():
-        if environment_differs(path, content):
+    for path, file in files.items():
+        if file.differs(path):
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            write_atomically(path, content.encode(), ENVIRONMENT_MODE)
+            write_atomically(path, file.content.encode(), file.mode)
     for name in actions.write:
         write_atomically(os.path.join(host.unit_directory, name), units[name].encode(), 0o644)
     sync_directory(host.unit_directory)
 
 
-def run_nodes(host: Host, actions: core.Actions, digests: dict[str, str], patience: int) -> None:
+def run_nodes(host: Host, actions: core.Actions, digests: dict[str, str], nodes: list[dict[str, t.Any]], params: dict[str, t.Any]) -> None:
     """Start and restart; put down what each node was started with once it stays up."""
     if actions.enable:
         host.systemctl("enable", core.SERVICE)
     if actions.start_service:
         host.systemctl("start", core.SERVICE)
-    # One call each: systemd stops and starts all of them at the same time.
-    if actions.restart:
-        host.systemctl("restart", *(core.unit(node) for node in actions.restart))
-    if actions.start:
-        host.systemctl("start", *(core.unit(node) for node in actions.start))
-    settle(host, [*actions.restart, *actions.start], patience)
-    host.keep_record(core.Record(digests, host.record.environment))
+    # One call each: systemd stops and starts all of them at the same time. Whether a node came up is settle's to say, in its own words.
+    for verb, names in (("restart", actions.restart), ("start", actions.start)):
+        if names:
+            host.module.run_command(["systemctl", verb, *map(core.unit, names)])
+    reporting = [node for node in nodes if node["state"]]
+    settle(host, {*actions.restart, *actions.start}.difference(node["name"] for node in reporting), params["settle"])
+    for node in reporting:
+        taken_up(host, node, params["programs"])
+    host.keep_record(core.Record(digests, host.record.files))
 
 
 def reconcile(module: AnsibleModule) -> dict[str, t.Any]:
     """Do what the module is for and return its results."""
-    units, nodes, contents = (module.params[name] for name in ("units", "nodes", "environment"))
+    units, nodes, contents, programs = (module.params[name] for name in ("units", "nodes", "environment", "programs"))
+    wanted_files = {path: File(text, ENVIRONMENT_MODE) for path, text in contents.items()} | {path: File(text, PROGRAM_MODE) for path, text in programs.items()}
     names = [node["name"] for node in nodes]
     core.check(units, names)
     host = Host(module)
@@ -282,23 +331,29 @@ def reconcile(module: AnsibleModule) -> dict[str, t.Any]:
                 "(role mod_wsgi_daemon, or the module application_release)"
             )
     have = host.units(units)
+    restarting = [path for path in programs if not any(path in node["takes_up"] for node in nodes)]
     digests = {
-        node["name"]: core.digest(units[core.unit(node["name"])], contents, node["revision"], os.path.realpath(node["code"]) if node["code"] else "")
+        node["name"]: core.digest(
+            units[core.unit(node["name"])],
+            contents,
+            [node["revision"], *(programs[path] for path in restarting)],
+            os.path.realpath(node["code"]) if node["code"] else "",
+        )
         for node in nodes
     }
     states = host.states({*units, *have})
-    rewritten = [path for path, content in contents.items() if read_or_none(path) != content.encode()]
-    actions = core.plan(wanted=units, have=have, digests=digests, rewritten=rewritten, record=host.record, states=states)
-    files = [path for path, content in contents.items() if environment_differs(path, content)]
-    obsolete = [path for path in host.record.environment if path not in contents and os.path.exists(path)]
+    rewritten = [path for path, file in wanted_files.items() if read_or_none(path) != file.content.encode()]
+    actions = core.plan(wanted=units, have=have, digests=digests, rewritten=rewritten, programs=restarting, record=host.record, states=states)
+    files = [path for path, file in wanted_files.items() if file.differs(path)]
+    obsolete = [path for path in host.record.files if path not in wanted_files and os.path.exists(path)]
     stale = any(state.stale for state in states.values())
     changed = actions.any or bool(files or obsolete) or stale
     if changed and not module.check_mode:
-        apply(host, actions, units, contents)
+        apply(host, actions, units, wanted_files)
         if actions.write or actions.remove or stale:
             host.systemctl("daemon-reload")
-        run_nodes(host, actions, digests, module.params["settle"])
-        host.keep_record(core.Record(digests, tuple(contents)))
+        run_nodes(host, actions, digests, nodes, module.params)
+        host.keep_record(core.Record(digests, tuple(wanted_files)))
         states = host.states(units)
     touched = {*actions.restart, *actions.start}
     return {
@@ -340,9 +395,12 @@ def main() -> None:
                     "name": {"type": "str", "required": True},
                     "revision": {"type": "str", "default": ""},
                     "code": {"type": "path"},
+                    "takes_up": {"type": "list", "elements": "path", "default": []},
+                    "state": {"type": "path"},
                 },
             },
             "environment": {"type": "dict", "default": {}, "no_log": True},
+            "programs": {"type": "dict", "default": {}},
             "settle": {"type": "int", "default": 20},
             "unit_directory": {"type": "path", "default": "/etc/systemd/system"},
             "record": {"type": "path", "default": "/var/lib/evenkeel/celery_nodes.json"},

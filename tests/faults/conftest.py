@@ -114,7 +114,7 @@ class Host:
         self.wait()
 
     def wait(self):
-        for _attempt in range(100):
+        for _attempt in range(400):
             if self.run("systemctl is-system-running")[1].strip() in ("running", "degraded"):
                 return
             time.sleep(0.2)

@@ -22,8 +22,10 @@ WORKER_OPTIONS: Mapping[str, str] = {
     "max_tasks_per_child": "--max-tasks-per-child", "max_memory_per_child": "--max-memory-per-child", "loglevel": "--loglevel",
 }  # fmt: skip
 """Options of the celery worker command, in the order in which they are printed."""
-OTHER_OPTIONS = ("MemoryMax", "TimeoutStopSec", "visibility_timeout")
+OTHER_OPTIONS = ("MemoryMax", "TimeoutStopSec", "visibility_timeout", "Nice", "CPUWeight")
 """Settings of a node that are not options of its command line: systemd's and the application's configuration."""
+PRIORITIES: Mapping[str, tuple[int, int]] = {"high": (-5, 400), "normal": (0, 100), "low": (10, 25)}
+"""Nice and CPUWeight of a node: the first counts among processes, the second (100 is everybody's) among services."""
 
 
 def memory(node: CeleryNode) -> int:
@@ -77,6 +79,10 @@ def options(node: CeleryNode, visible: int, pinned_visibility: bool = False) -> 
                 f"at least the default of {REDIS_VISIBILITY} s: before that the broker would hand a running task out again",
                 sources.PIN if pinned_visibility else sources.REDIS_BROKER),
     ]  # fmt: skip
+    if node.priority != "normal":
+        nice, weight = PRIORITIES[node.priority]
+        why = f"priority {node.priority}: counts only while processes wait for a CPU"
+        wanted += [Setting("Nice", nice, "", why, sources.SYSTEMD_EXEC), Setting("CPUWeight", weight, "", why, sources.SYSTEMD)]
     return {setting.name: setting for setting in wanted}
 
 

@@ -45,16 +45,17 @@ APPLICATION_KEYS = (
 ROUTE_KEYS = (*DEMAND_KEYS, "name", "path")
 CELERY_KEYS = (
     "name", "user", "group", "directory", "virtualenv", "app", "broker_url", "environment", "secrets", "nodes",
-    "visibility_timeout",
+    "visibility_timeout", "beat",
 )  # fmt: skip
 NODE_KEYS = (
     "name", "queues", "autoscale", "concurrency", "pool", "prefetch_multiplier", "time_limit", "soft_time_limit",
-    "max_tasks_per_child", "max_memory_per_child_mib", "loglevel",
+    "max_tasks_per_child", "max_memory_per_child_mib", "loglevel", "priority",
 )  # fmt: skip
 SLOTS = {"bluegreen": ("blue", "green"), "single": ("live",)}
 """The ways to deploy and the slots that each needs."""
 POLICIES = ("headroom", "matched")
 POOLS = ("prefork", "threads", "gevent", "eventlet", "solo")
+PRIORITIES = ("high", "normal", "low")
 LOGLEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "FATAL")
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}")
 
@@ -248,7 +249,7 @@ def celery_node(reader: Reader) -> CeleryNode:
         prefetch_multiplier=int(reader.whole("prefetch_multiplier", 1, 1, 1000) or 1), time_limit=limit, soft_time_limit=soft,
         max_tasks_per_child=reader.whole("max_tasks_per_child", None, 1, 10**9),
         max_memory_per_child_mib=reader.whole("max_memory_per_child_mib", CELERY_CHILD, 16, 1 << 20) or CELERY_CHILD,
-        loglevel=reader.word("loglevel", "INFO", LOGLEVELS),
+        loglevel=reader.word("loglevel", "INFO", LOGLEVELS), priority=reader.word("priority", "normal", PRIORITIES),
     )  # fmt: skip
 
 

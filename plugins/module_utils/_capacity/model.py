@@ -109,6 +109,8 @@ class CeleryNode:
     max_tasks_per_child: int | None
     max_memory_per_child_mib: int
     loglevel: str
+    priority: str = "normal"
+    """high, normal or low: who gets the CPU when there is not enough."""
 
 
 @dataclass(frozen=True)

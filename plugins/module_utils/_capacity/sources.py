@@ -15,6 +15,7 @@ CELERY_OPTIMIZING = "https://docs.celeryq.dev/en/stable/userguide/optimizing.htm
 REDIS_BROKER = "https://docs.celeryq.dev/en/stable/getting-started/backends-and-brokers/redis.html"
 ALB = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html"
 SYSTEMD = "https://www.freedesktop.org/software/systemd/man/latest/systemd.resource-control.html"
+SYSTEMD_EXEC = "https://www.freedesktop.org/software/systemd/man/latest/systemd.exec.html"
 SYSTEMD_SERVICE = "https://www.freedesktop.org/software/systemd/man/latest/systemd.service.html"
 LISTEN = "https://man7.org/linux/man-pages/man2/listen.2.html"
 PIN = "pinned by the user"

@@ -28,6 +28,7 @@ def test_fills_in_what_is_left_out():
             "virtualenv": "/srv/shop/current/venv",
             "environment": {},
             "secrets": {"SECRET_KEY": "s", "CELERY_BROKER_URL": "redis://:pw@h/0"},
+            "beat": "",
         }
     ]
     assert settle([app(user="web")])[0]["group"] == "web"
@@ -83,6 +84,24 @@ def test_no_secret_in_a_refusal():
 def test_only_redis_has_a_visibility_timeout():
     assert settle([app(broker_url="amqp://h//", visibility_timeout=10)])
     assert settle([app(broker_url="redis://h/0", visibility_timeout=3001)])
+
+
+@pytest.mark.parametrize(
+    ("fleet", "said"),
+    [
+        ({"a": {"shop": "a"}, "b": {"shop": "b"}}, "'a', but 'b' on host b: two would send"),
+        ({"b": {"shop": "a"}}, "no host 'a' of the inventory"),
+        ({"a": {}, "b": {"shop": "a"}}, "so nobody would send its tasks"),
+    ],
+)
+def test_two_schedulers_or_none_are_refused(fleet, said):
+    with pytest.raises(ApplicationError, match=said):
+        settle([app(beat="a")], fleet)
+
+
+def test_one_scheduler():
+    assert settle([app(beat="a")], {"a": {"shop": "a"}, "b": {"shop": "a"}, "c": {"shop": ""}, "d": {}})[0]["beat"] == "a"
+    assert settle([app()], {})[0]["beat"] == ""
 
 
 def test_two_applications_of_one_name():

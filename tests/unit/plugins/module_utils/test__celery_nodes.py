@@ -17,7 +17,7 @@ def units(*nodes, text=""):
 
 
 def plan(wanted, have, record, *, running=(), nodes=None):
-    digests = {core.node_of(name): core.digest(text, {}, "", "") for name, text in wanted.items() if core.node_of(name)}
+    digests = {core.node_of(name): core.digest(text, {}, [""], "") for name, text in wanted.items() if core.node_of(name)}
     states = {core.unit(node): RUNS for node in running} | ({"celery.service": RUNS} if running else {})
     return core.plan(wanted=wanted, have=have, digests=digests, record=Record(record, ()), states=states), digests
 
@@ -74,13 +74,13 @@ def test_a_removed_node_is_stopped_and_the_service_last():
 def test_digest_follows_the_files_that_the_unit_reads():
     text = "[Service]\nEnvironmentFile=/etc/a.env\nEnvironmentFile=-/etc/b.env\nExecStart=x\n"
     assert core.environment_files(text) == ["/etc/a.env", "/etc/b.env"]
-    base = core.digest(text, {"/etc/a.env": "A=1", "/etc/c.env": "C=1"}, "r", "/code")
-    assert base == core.digest(text, {"/etc/a.env": "A=1", "/etc/c.env": "C=2"}, "r", "/code")
+    base = core.digest(text, {"/etc/a.env": "A=1", "/etc/c.env": "C=1"}, ["r"], "/code")
+    assert base == core.digest(text, {"/etc/a.env": "A=1", "/etc/c.env": "C=2"}, ["r"], "/code")
     others = [
-        core.digest(text, {"/etc/a.env": "A=2"}, "r", "/code"),
-        core.digest(text, {"/etc/a.env": "A=1", "/etc/b.env": "B"}, "r", "/code"),
-        core.digest(text, {"/etc/a.env": "A=1"}, "s", "/code"),
-        core.digest(text, {"/etc/a.env": "A=1"}, "r", "/new"),
+        core.digest(text, {"/etc/a.env": "A=2"}, ["r"], "/code"),
+        core.digest(text, {"/etc/a.env": "A=1", "/etc/b.env": "B"}, ["r"], "/code"),
+        core.digest(text, {"/etc/a.env": "A=1"}, ["s"], "/code"),
+        core.digest(text, {"/etc/a.env": "A=1"}, ["r"], "/new"),
     ]
     assert len({base, *others}) == 5
 

@@ -9,6 +9,8 @@ leave every node running with what is wanted now, and the one after that must fi
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from pathlib import Path
 
@@ -62,6 +64,8 @@ class Systemd:
             return "\n\n".join(self.show(name) for name in names[1:])
         self.change()
         self.log.append((verb, *names))
+        if verb == "reset-failed":
+            return ""
         if verb == "daemon-reload":
             self.load()
         elif verb in ("enable", "disable"):
@@ -85,10 +89,12 @@ class Systemd:
 class Module:
     """What reconcile needs of AnsibleModule."""
 
-    def __init__(self, params, check_mode):
-        self.params, self.check_mode = params, check_mode
+    def __init__(self, params, check_mode, systemd):
+        self.params, self.check_mode, self.systemd = params, check_mode, systemd
 
-    def run_command(self, _arguments):
+    def run_command(self, arguments):
+        if arguments[0] == "systemctl":
+            self.systemd.systemctl(*arguments[1:])
         return 0, "", ""
 
 
@@ -135,8 +141,9 @@ class World:
         units = {f"celery@{node}.service": f"{common}{(options or {}).get(node, '')}\n" for node in nodes}
         return {
             "units": {"celery.service": f"{head}Wants={' '.join(units)}\n", **units} if nodes else {},
-            "nodes": [{"name": node, "revision": "", "code": f"{self.path}/current"} for node in nodes],
+            "nodes": [{"name": node, "revision": "", "takes_up": [], "state": None, "code": f"{self.path}/current"} for node in nodes],
             "environment": {str(secrets): f"KEY={secret}\n"} if nodes else {},
+            "programs": {str(self.path / "pulse.py"): "old\n"} if nodes else {},
             "settle": 1,
             "unit_directory": str(self.path / "units"),
             "record": str(self.path / "record.json"),
@@ -145,7 +152,7 @@ class World:
     def run(self, params, check=False, die_after=None):
         self.systemd.changes_left, self.systemd.log = die_after, []
         try:
-            return celery_nodes.reconcile(Module(params, check))
+            return celery_nodes.reconcile(Module(params, check, self.systemd))
         finally:
             self.systemd.changes_left = None
 
@@ -294,3 +301,28 @@ def test_a_kill_anywhere_is_made_good_by_the_next_run(tmp_path, monkeypatch, cha
                 assert die_after > 1
                 return
     raise AssertionError("a run never got to its end")
+
+
+def test_a_new_program_restarts_all_and_what_a_unit_takes_up_itself_restarts_nothing(world):
+    wanted = world.params()
+    config, state = str(world.path / "nodes.json"), world.path / "state.json"
+    wanted["programs"][config] = "1"
+    wanted["nodes"][0].update(takes_up=[config], state=str(state))
+
+    def says(text, **more):
+        state.write_text(json.dumps({"loaded": {config: hashlib.sha256(text.encode()).hexdigest()}, "settled": True, "failing": [], **more}))
+
+    says("1")
+    world.run(wanted)
+    before = pids(world)
+    wanted["programs"][config] = "2"
+    says("2")
+    assert world.run(wanted)["changed"] and pids(world) == before and not world.run(wanted)["changed"]
+    wanted["programs"][config] = "3"
+    says("3", failing=["x"])
+    with pytest.raises(core.NodesError, match="node x does not stay up"):
+        world.run(wanted)
+    says("3")
+    wanted["programs"][str(world.path / "pulse.py")] = "new\n"
+    world.run(wanted)
+    assert not before.items() & pids(world).items()

@@ -76,3 +76,10 @@ def test_the_articles_multi_line() -> None:
 def test_refusals(options: dict[str, Any], words: str) -> None:
     with pytest.raises(CapacityError, match=words):
         celery.arguments("default", options)
+
+
+@pytest.mark.parametrize(("priority", "found"), [("low", (10, 25)), ("high", (-5, 400)), ("normal", None)])
+def test_priority_is_nice_and_weight(priority: str, found: tuple[int, int] | None) -> None:
+    options = celery.options(application({"priority": priority}).nodes[0], 3600)
+    assert (tuple(options[name].value for name in ("Nice", "CPUWeight")) if "Nice" in options else None) == found
+    assert not any("ice" in word for word in celery.arguments("n0", {name: setting.value for name, setting in options.items()}))
