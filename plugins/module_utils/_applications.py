@@ -119,7 +119,7 @@ def _check_numbers(where: str, settled: t.Mapping[str, t.Any]) -> None:
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high):
             raise ApplicationError(f"{where}.{key}: {value!r} is not a whole number from {low} to {high}. Write one, or leave it out")
     cap, need = settled["memory_limit_mib"], settled.get("memory_mib", APP_MEMORY)
-    if cap is not None and isinstance(need, (int, float)) and cap < need * 1.25:
+    if cap is not None and isinstance(need, (int, float)) and cap < need * 1.5:
         raise ApplicationError(
             f"{where}.memory_limit_mib: {cap} is hardly more than memory_mib, {need}, which each process needs. Write {math.ceil(need * 2)}, twice as much"
         )
