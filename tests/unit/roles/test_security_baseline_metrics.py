@@ -46,7 +46,7 @@ def nothing():
 def test_answers_are_counted_by_host_and_code_and_times_by_bound(access):
     totals = nothing()
     access.count([line(200, 50), line(503, 1500), line(200, 60000), b'{"a": "\\xe9"}', line(host="left.out")], totals, ["left.out"])
-    text = access.exposition(totals)
+    text = access.exposition(totals, ["shop.example.org 200", "shop.example.org 503"])
     assert 'evenkeel_http_requests_total{vhost="shop.example.org",code="200"} 2' in text
     assert 'evenkeel_http_requests_total{vhost="shop.example.org",code="503"} 1' in text
     assert 'evenkeel_http_request_seconds_bucket{vhost="shop.example.org",le="0.05"} 1' in text
@@ -55,6 +55,13 @@ def test_answers_are_counted_by_host_and_code_and_times_by_bound(access):
     assert 'evenkeel_http_request_seconds_sum{vhost="shop.example.org"} 61.55' in text
     assert "evenkeel_http_unreadable_lines_total 1" in text
     assert "left.out" not in text
+
+
+def test_what_is_new_starts_with_zero_once(access):
+    totals, shown = nothing(), []
+    access.count([line(503)] * 20, totals)
+    assert 'code="503"} 0' in access.exposition(totals, shown)
+    assert 'code="503"} 20' in access.exposition(totals, shown)
 
 
 def test_only_what_comes_after_the_first_look_counts_and_each_line_once(access, tmp_path):
@@ -95,6 +102,8 @@ def test_a_log_that_is_not_there_yet_and_a_state_that_cannot_be_read(access, tmp
     assert len(access.unread(str(log), place)[0]) == 1
     (tmp_path / "broken.json").write_text("{")
     assert access.remembered(str(tmp_path / "broken.json"))["totals"] == nothing()
+    (tmp_path / "older.json").write_text('{"place": {"offset": 7}}')
+    assert access.remembered(str(tmp_path / "older.json")) == {"place": {"offset": 7}, "totals": nothing(), "shown": []}
 
 
 @pytest.fixture

@@ -77,9 +77,18 @@ def count(lines, totals, left_out=()):
         times[-1] = round(times[-1] + seconds, 3)
 
 
-def exposition(totals):
-    """The text that Prometheus reads."""
-    answers = [("", {"vhost": host, "code": code}, n) for host, codes in sorted(totals["codes"].items()) for code, n in sorted(codes.items())]
+def exposition(totals, shown):
+    """The text that Prometheus reads. shown: ["HOST CODE"] that an earlier run has shown, and afterwards these too.
+
+    What is new starts with 0, once: Prometheus sees no increase in a series that begins with the burst itself.
+    """
+    answers = []
+    for host, codes in sorted(totals["codes"].items()):
+        for code, n in sorted(codes.items()):
+            known = "%s %s" % (host, code)
+            answers.append(("", {"vhost": host, "code": code}, n if known in shown else 0))
+            if known not in shown:
+                shown.append(known)
     times = []
     for host, counts in sorted(totals["times"].items()):
         bounds = [str(bound) for bound in BOUNDS] + ["+Inf"]
@@ -93,12 +102,13 @@ def exposition(totals):
 
 
 def remembered(path):
-    """What the last run wrote down; nothing when that cannot be read."""
+    """What the last run wrote down, also one of an earlier release; nothing when that cannot be read."""
+    nothing = {"place": None, "totals": {"codes": {}, "times": {}, "unreadable": 0}, "shown": []}
     try:
         with open(path, encoding="utf-8") as stream:
-            return json.load(stream)
+            return {**nothing, **json.load(stream)}
     except (OSError, ValueError):
-        return {"place": None, "totals": {"codes": {}, "times": {}, "unreadable": 0}}
+        return nothing
 
 
 def main():
@@ -111,8 +121,8 @@ def main():
     state = remembered(arguments.state)
     lines, place = unread(arguments.log, state["place"])
     count(lines, state["totals"], arguments.leave_out)
-    replace(arguments.state, json.dumps({"place": place, "totals": state["totals"]}))
-    replace(arguments.output, exposition(state["totals"]))
+    replace(arguments.output, exposition(state["totals"], state["shown"]))
+    replace(arguments.state, json.dumps({"place": place, "totals": state["totals"], "shown": state["shown"]}))
 
 
 if __name__ == "__main__":
