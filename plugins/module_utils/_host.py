@@ -177,6 +177,13 @@ def local_users(root="/"):
     return {row[0]: {"home": row[5], "shell": row[6]} for row in rows if len(row) == 7}
 
 
+def trusted_proxies(root="/"):
+    """Networks that the current generation of Apache's configuration trusts, as role remoteip_alb wrote them."""
+    current = re.search(r"^Define EVENKEEL_GENERATION (\S+)$", read(root, "/etc/apache2/evenkeel/current.conf") or "", re.M)
+    text = read(root, current.group(1) + "/remoteip_alb-remoteip.conf") if current else None
+    return re.findall(r"^(?:RemoteIP(?:Internal|Trusted)Proxy|# PROXY protocol from) (\S+)$", text or "", re.M)
+
+
 QUERY = ("-W", "-f", "${Package}\t${db:Status-Status}\t${Version}\n")
 APACHE_PACKAGE, MOD_WSGI_PACKAGE = "apache2", "libapache2-mod-wsgi-py3"
 
@@ -212,6 +219,7 @@ def describe(affinity, hostname, packages, root="/", python=None):
         "apache": apache,
         "mod_wsgi": mod_wsgi,
         "packages": sorted(packages),
+        "trusted_proxies": trusted_proxies(root),
         "users": local_users(root),
     }
 

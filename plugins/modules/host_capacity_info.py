@@ -127,6 +127,12 @@ ansible_facts:
           type: list
           elements: str
           sample: [apache2]
+        trusted_proxies:
+          description: Networks that Apache's current configuration trusts, as role C(remoteip_alb) wrote them.
+          returned: always
+          type: list
+          elements: str
+          sample: [10.0.1.0/24]
         users:
           description: Home and shell of each account in C(/etc/passwd), by name.
           returned: always

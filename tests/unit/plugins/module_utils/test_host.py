@@ -142,3 +142,16 @@ def test_local_users_and_what_is_no_account(tree):
         "shop": {"home": "/srv/shop", "shell": "/usr/sbin/nologin"},
     }
     assert describe("/nonexistent")["users"] == {}
+
+
+def test_the_trusted_proxies_are_those_of_the_current_generation(tmp_path):
+    for number, text in (
+        (1, "RemoteIPInternalProxy 10.0.9.0/24\n"),
+        (2, "RemoteIPHeader X\nRemoteIPInternalProxy 10.0.1.0/24\nRemoteIPTrustedProxy 192.0.2.0/24\n"),
+    ):
+        folder = tmp_path / f"etc/apache2/evenkeel/generations/{number}"
+        folder.mkdir(parents=True)
+        (folder / "remoteip_alb-remoteip.conf").write_text(text)
+    assert _host.trusted_proxies(str(tmp_path)) == []
+    (tmp_path / "etc/apache2/evenkeel/current.conf").write_text("# one line\nDefine EVENKEEL_GENERATION /etc/apache2/evenkeel/generations/2\n")
+    assert _host.trusted_proxies(str(tmp_path)) == ["10.0.1.0/24", "192.0.2.0/24"]
