@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the evenkeel.wsgi authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role's fragment in a real Apache: who the client is, and what a peer that is not trusted can make of it.
+"""The role's fragment in a real Apache, where molecule/spoof does not go: the other topologies, and peers with IPv6 addresses.
 
 Needs Docker and an image with Python 3 (EVENKEEL_IMAGE); Apache and mod_wsgi are installed into it if they are missing.
 """
@@ -110,18 +110,6 @@ for case in map(json.loads, sys.stdin):
     print(json.dumps({"status": answer.status, "environ": environ, "log": logged(case) if environ else None}))
 """
 
-# Answers nothing and records everything: the only name server of the container.
-RESOLVER = """
-import socket
-server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-server.bind(("127.0.0.9", 53))
-with open("/tmp/remoteip/queries", "ab", buffering=0) as queries:
-    while True:
-        packet, asker = server.recvfrom(4096)
-        queries.write(packet[12:].split(b"\\0")[0] + b"\\n")
-        server.sendto(packet[:2] + b"\\x81\\x83" + packet[4:], asker)
-"""
-
 
 class Host:
     """A container with one Apache per topology."""
@@ -129,9 +117,8 @@ class Host:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def run(self, *command: str, given: str | None = None, detach: bool = False) -> str:
-        options = ["-d"] if detach else ["-i"]
-        done = subprocess.run(["docker", "exec", *options, self.name, *command], input=given, capture_output=True, text=True, check=False)
+    def run(self, *command: str, given: str | None = None) -> str:
+        done = subprocess.run(["docker", "exec", "-i", self.name, *command], input=given, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout
 
@@ -215,9 +202,6 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Host]:
         for address in (ALB, ALB6, CDN, STRANGER, STRANGER6):
             host.run("ip", "address", "add", address, "dev", "lo")
         host.write("/tmp/remoteip/echo.wsgi", ECHO)
-        host.write("/tmp/remoteip/resolver.py", RESOLVER)
-        host.run("sh", "-c", "echo nameserver 127.0.0.9 > /etc/resolv.conf")
-        host.run("python3", "/tmp/remoteip/resolver.py", detach=True)
         own = yaml.safe_load((ROLE / "vars/debian.yml").read_text())["__remoteip_alb_modules"]
         modules = "\n".join(
             f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so" for name in ["mpm_event", "authz_core", "authz_host", "alias", "wsgi", *own]
@@ -244,31 +228,11 @@ def forwarded(*values: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("peer", "headers", "client"),
     [
-        pytest.param(ALB, forwarded("203.0.113.1"), "203.0.113.1", id="plain"),
-        pytest.param(ALB, forwarded("203.0.113.1:54321"), "203.0.113.1", id="port"),
-        pytest.param(ALB, forwarded("[2001:db8::1]:443"), "2001:db8::1", id="IPv6 with port"),
-        pytest.param(ALB, forwarded("[2001:db8::1]"), "2001:db8::1", id="IPv6 in brackets"),
-        pytest.param(ALB, forwarded("2001:db8::1"), "2001:db8::1", id="IPv6"),
         pytest.param(ALB6, forwarded("203.0.113.1:54321"), "203.0.113.1", id="IPv6 balancer"),
-        pytest.param(ALB, forwarded("6.6.6.6, 203.0.113.1:54321"), "203.0.113.1", id="forged before the balancer's entry"),
-        pytest.param(ALB, forwarded("6.6.6.6", "203.0.113.1:54321"), "203.0.113.1", id="two headers"),
-        pytest.param(ALB, forwarded("6.6.6.6,garbage,203.0.113.1:54321"), "203.0.113.1", id="garbage before it"),
-        pytest.param(ALB, forwarded("10.1.2.3:80"), "10.1.2.3", id="private client"),
+        pytest.param(ALB6, forwarded("6.6.6.6", "[2001:db8::1]:443"), "2001:db8::1", id="IPv6 on both sides"),
         pytest.param(ALB, forwarded(f"6.6.6.6, 203.0.113.9, {CDN}:443"), "203.0.113.9", id="through the CDN"),
-        pytest.param(ALB, forwarded(f"10.1.2.3, {CDN}:443"), CDN, id="the CDN can not claim private clients"),
         pytest.param(CDN, forwarded("203.0.113.9"), "203.0.113.9", id="public peer"),
-        pytest.param(ALB, [], ALB, id="health check"),
-        pytest.param(ALB, forwarded(""), ALB, id="empty"),
-        pytest.param(ALB, forwarded("203.0.113.1,"), ALB, id="empty last entry"),
-        pytest.param(ALB, forwarded("203.0.113.1, unknown"), ALB, id="unknown"),
-        pytest.param(ALB, forwarded("localhost"), ALB, id="localhost"),
-        pytest.param(ALB, forwarded("010.1.1.1"), ALB, id="octal"),
-        pytest.param(ALB, forwarded("2130706433"), ALB, id="integer"),
-        pytest.param(ALB, forwarded("300.1.1.1"), ALB, id="no octet"),
-        pytest.param(ALB, forwarded(":".join(["dead"] * 12)), ALB, id="no IPv6"),
-        pytest.param(ALB, forwarded("6.6.6.6," * 900 + "203.0.113.1:54321"), "203.0.113.1", id="7 kB of addresses"),
-        pytest.param(ALB, forwarded("," * 4000 + "x" * 3900), ALB, id="8 kB of garbage"),
-        pytest.param(STRANGER, forwarded("203.0.113.1"), STRANGER, id="untrusted"),
+        pytest.param(ALB6, [], ALB6, id="health check"),
         pytest.param(STRANGER6, forwarded(f"203.0.113.1, {ALB}"), STRANGER6, id="untrusted that names a proxy"),
     ],
 )
@@ -320,18 +284,10 @@ def test_scheme(host: Host, peer: str, proto: str, scheme: str) -> None:
     assert host.ask(peer, headers)["environ"]["wsgi.url_scheme"] == scheme
 
 
-@pytest.mark.parametrize(
-    ("peer", "chain", "client", "allowed"),
-    [
-        (ALB, "6.6.6.6, 203.0.113.1:54321", "203.0.113.1", True),
-        (ALB, "203.0.113.1, 6.6.6.6:54321", "6.6.6.6", False),
-        (STRANGER, "203.0.113.1", STRANGER, False),
-    ],
-)
-def test_require_ip_and_error_documents_see_the_same_client(host: Host, peer: str, chain: str, client: str, allowed: bool) -> None:
-    seen = host.ask(peer, forwarded(chain), path="/only")
-    assert seen["environ"].get("REDIRECT_STATUS") == (None if allowed else "403")
-    assert seen["environ"]["REMOTE_ADDR"] == seen["log"][0] == client
+def test_error_documents_see_the_same_client(host: Host) -> None:
+    seen = host.ask(ALB6, forwarded("203.0.113.1, 6.6.6.6:54321"), path="/only")
+    assert seen["environ"]["REDIRECT_STATUS"] == "403"
+    assert seen["environ"]["REMOTE_ADDR"] == seen["log"][0] == "6.6.6.6"
 
 
 def test_what_was_claimed_is_left_for_the_log(host: Host) -> None:
@@ -354,13 +310,3 @@ def test_a_network_load_balancer_says_who_the_client_is_in_front_of_the_connecti
 def test_who_is_not_that_balancer_can_not_speak_its_protocol(host: Host, peer: str) -> None:
     assert host.ask(peer, [], port=8083, proxy=PROXY)["status"] == 400
     assert host.ask(peer, [], port=8083)["environ"]["REMOTE_ADDR"] == peer
-
-
-def test_no_header_makes_apache_ask_the_dns(host: Host) -> None:
-    entries = ["attacker.example", "fee.ac", "dead.beef", "300.1.1.1", "1.2.3.4.5", "a::b::c", "fe80::1%lo", "::ffff:300.1.1.1"]
-    answers = host.ask_all({"peer": ALB, "headers": forwarded(entry), "port": 8081, "path": "/"} for entry in entries)
-    assert [answer["environ"]["REMOTE_ADDR"] for answer in answers] == [ALB] * len(entries)
-    # The recorder records: only what is asked on purpose is in it.
-    host.run("python3", "-c", "import socket\ntry: socket.getaddrinfo('control.example', 80)\nexcept OSError: pass")
-    assert {query for query in host.run("cat", "/tmp/remoteip/queries").splitlines() if "control" not in query} == set()
-    assert "control" in host.run("cat", "/tmp/remoteip/queries")
