@@ -120,3 +120,12 @@ def test_the_diff_shows_what_differs_and_no_number():
 )
 def test_what_check_mode_may_blame_on_itself(message, missing):
     assert report.may_be_missing(message) is missing
+
+
+def test_programs_lie_beside_the_fragments_and_are_not_included():
+    state = target(log={"fragments": {"log": "GlobalLog x"}, "programs": {"filter.py": "print()"}})
+    assert state.files["log-filter.py"] == "print()\n"
+    with pytest.raises(RequestError, match="does not end in .conf"):
+        generation.checked_owners({"log": {"programs": {"filter.conf": "x"}}})
+    only_a_program = generation.checked_owners({"log": {"programs": {"filter.py": "x"}}})
+    assert generation.merged({}, only_a_program) == only_a_program
