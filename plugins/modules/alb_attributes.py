@@ -28,12 +28,18 @@ options:
     type: str
     choices: [read, set]
     default: read
+  region:
+    description: The balancer's region.
+    type: str
+    required: true
+  profile:
+    description: The profile of the AWS configuration to use. Without one, the credentials come from where boto3 looks for them.
+    type: str
+  endpoint_url:
+    description: Another address of the API.
+    type: str
 requirements:
-  - The collection amazon.aws
-extends_documentation_fragment:
-  - amazon.aws.common.modules
-  - amazon.aws.region.modules
-  - amazon.aws.boto3
+  - The collection amazon.aws, boto3 and botocore
 author:
   - evenkeel.wsgi authors (@evenkeel)
 attributes:
@@ -102,6 +108,9 @@ SPEC = {
     "name": {"type": "str", "required": True},
     "idle_timeout": {"type": "int", "required": True},
     "state": {"type": "str", "choices": ["read", "set"], "default": "read"},
+    "region": {"type": "str", "required": True},
+    "profile": {"type": "str"},
+    "endpoint_url": {"type": "str"},
 }
 
 
