@@ -149,7 +149,7 @@ def run(module):
 
 def main():
     if not HAS_AMAZON_AWS:
-        AnsibleModule(argument_spec=dict(SPEC)).fail_json(msg=missing_required_lib("botocore and the collection amazon.aws"))
+        AnsibleModule(argument_spec=SPEC, supports_check_mode=True).fail_json(msg=missing_required_lib("botocore and the collection amazon.aws"))
     module = AnsibleAWSModule(argument_spec=SPEC, supports_check_mode=True)
     try:
         module.exit_json(**run(module))
