@@ -205,7 +205,8 @@ class Host:
             self.record = record
 
 
-ENVIRONMENT_MODE, PROGRAM_MODE = 0o600, 0o644
+ENVIRONMENT_MODE = 0o600
+PROGRAM_MODE = 0o644
 
 
 class File(t.NamedTuple):

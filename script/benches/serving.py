@@ -151,8 +151,8 @@ def queues(server: Server) -> t.Iterator[frame.Target]:
 def costs(server: Server, burn: int) -> t.Iterator[frame.Target]:
     """Findings 9 and 10: CPU of Python inside Apache, and memory of a process and of a thread."""
     server.start("threads=1", pool(100))
-    inside = min(float(server.run(f"curl -sf http://127.0.0.1/app/burn/{burn * 20}")) for _ in range(5))
-    outside = min(float(server.run(f"python3 /srv/bench/application.py {burn * 20}")) for _ in range(5))
+    inside = min(float(server.run(f"curl -sf http://127.0.0.1/app/burn/{burn * 20}")) for _attempt in range(5))
+    outside = min(float(server.run(f"python3 /srv/bench/application.py {burn * 20}")) for _attempt in range(5))
     yield frame.Target("9: CPU of the same Python in mod_wsgi / on the command line", inside / outside)
     server.clients("/app/sleep/50", 64, 2)
     one = server.memory()

@@ -31,7 +31,7 @@ class Together:
 
     def __init__(self, count, address, path, host, **request):
         self.answers = []
-        self.threads = [threading.Thread(target=self._one, args=(address, path, host, request), daemon=True) for _ in range(count)]
+        self.threads = [threading.Thread(target=self._one, args=(address, path, host, request), daemon=True) for _attempt in range(count)]
         for thread in self.threads:
             thread.start()
 

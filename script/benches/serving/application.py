@@ -16,7 +16,7 @@ def burn(rounds):
 
 def application(environ, start_response):
     """Answer with the seconds of CPU that the request took."""
-    _, kind, amount = environ["PATH_INFO"].split("/")
+    _root, kind, amount = environ["PATH_INFO"].split("/")
     took = 0.0
     if kind == "sleep":
         time.sleep(int(amount) / 1000)

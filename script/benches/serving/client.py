@@ -39,7 +39,7 @@ async def client(path, end):
 async def main(path, clients, seconds):
     """Run all clients and print what they met."""
     end = time.monotonic() + seconds
-    await asyncio.gather(*(client(path, end) for _ in range(clients)))
+    await asyncio.gather(*(client(path, end) for _attempt in range(clients)))
     report = {}
     for status, latencies in ANSWERS.items():
         latencies.sort()
