@@ -9,6 +9,7 @@ import dataclasses
 import json
 import os
 import platform
+import re
 import resource
 import secrets
 import subprocess
@@ -59,6 +60,34 @@ def run(*command: str | Path, **environment: str) -> Run:
     if done.returncode:
         raise SystemExit("\n".join([f"failed: {' '.join(map(str, command))}", *done.stdout.splitlines()[-30:]]))
     return Run(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stdout)
+
+
+class Container:
+    """A host of the bench, and wrk on it as the load generator."""
+
+    def __init__(self, container: str) -> None:
+        self.container = container
+        self.run("apt-get -qq update && apt-get -qqy --no-install-recommends install wrk")
+
+    def run(self, command: str, stdin: str = "") -> str:
+        """Run a command in the container; its output."""
+        done = subprocess.run(["docker", "exec", "-i", self.container, "sh", "-ec", command], input=stdin, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"failed: {command}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        return done.stdout
+
+    def wrk(self, path: str, connections: int, seconds: int = 5) -> tuple[float, float, float]:
+        """Requests per second, p99 in ms, and the share of requests in % that met an error, over kept connections."""
+        out = self.run(f"wrk --latency -t2 -c{connections} -d{seconds} --timeout 10 http://127.0.0.1{path}")
+        [(number, unit)] = re.findall(r"99%\s+([\d.]+)(us|ms|s)", out)
+        errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", out)
+        count = int(re.findall(r"(\d+) requests in", out)[0])
+        failed = sum(map(int, errors.groups())) if errors else 0
+        return (
+            float(re.findall(r"Requests/sec:\s+([\d.]+)", out)[0]),
+            float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit],
+            100 * failed / max(count + failed, 1),
+        )
 
 
 def start_hosts(names: t.Sequence[str], *, release: str = "trixie") -> list[str]:

@@ -43,22 +43,15 @@ WSGIScriptAlias /app /srv/bench/application.py process-group=bench application-g
 """
 
 
-class Server:
+class Server(frame.Container):
     """Apache in a container, and the load generators beside it."""
 
     def __init__(self, container: str) -> None:
-        self.container = container
-        self.run("apt-get -qq update && apt-get -qqy --no-install-recommends install apache2 libapache2-mod-wsgi-py3 curl wrk")
+        super().__init__(container)
+        self.run("apt-get -qq update && apt-get -qqy --no-install-recommends install apache2 libapache2-mod-wsgi-py3 curl")
         self.run("systemctl disable --quiet --now apache2; mkdir -p /srv/bench && head -c 1000 /dev/zero > /srv/bench/static.bin")
         for name in ("application.py", "client.py"):
             self.run(f"cat > /srv/bench/{name}", stdin=(FILES / name).read_text(encoding="utf-8"))
-
-    def run(self, command: str, stdin: str = "") -> str:
-        """Run a command in the container; its output."""
-        done = subprocess.run(["docker", "exec", "-i", self.container, "sh", "-ec", command], input=stdin, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise SystemExit(f"failed: {command}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-        return done.stdout
 
     def start(self, daemon: str, mpm: t.Mapping[str, int]) -> None:
         """Start Apache anew, with these options of WSGIDaemonProcess and these directives."""
@@ -67,19 +60,6 @@ class Server:
         apache = ". /etc/apache2/envvars; mkdir -p /run/apache2; apache2 -f /etc/apache2/bench.conf"
         self.run(f"if [ -e /run/apache2/bench.pid ]; then ({apache} -k stop); while pgrep -x apache2 > /dev/null; do sleep 0.1; done; fi; {apache} -k start")
         self.run("for i in $(seq 100); do curl -sfo /dev/null http://127.0.0.1/app/sleep/0 && exit 0; sleep 0.1; done; exit 1")
-
-    def wrk(self, path: str, connections: int, seconds: int = 5) -> tuple[float, float, float]:
-        """Requests per second, p99 in ms, and the share of requests in % that met an error, over kept connections."""
-        out = self.run(f"wrk --latency -t2 -c{connections} -d{seconds} --timeout 10 http://127.0.0.1{path}")
-        [(number, unit)] = re.findall(r"99%\s+([\d.]+)(us|ms|s)", out)
-        errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", out)
-        count = int(re.findall(r"(\d+) requests in", out)[0])
-        failed = sum(map(int, errors.groups())) if errors else 0
-        return (
-            float(re.findall(r"Requests/sec:\s+([\d.]+)", out)[0]),
-            float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit],
-            100 * failed / max(count + failed, 1),
-        )
 
     def overflows(self) -> int:
         """How often the kernel had no place for a connection in a listen queue, since the container started."""
