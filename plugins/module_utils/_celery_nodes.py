@@ -120,9 +120,22 @@ def environment_files(text: str) -> list[str]:
     return [path.lstrip("-").strip() for path in re.findall(r"^EnvironmentFile=(.+)$", text, re.MULTILINE)]
 
 
+_LIVE = re.compile(r"^(?:Description|MemoryMax|TimeoutStopSec)=.*\n", re.MULTILINE)
+
+
+def started_with(text: str) -> str:
+    """Return the text of a unit without the settings that a running unit takes over when systemd reads its file again."""
+    return _LIVE.sub("", text)
+
+
+def memory_max(text: str) -> str:
+    """Return the MemoryMax of a unit, empty if it has none."""
+    return "".join(re.findall(r"^MemoryMax=(\S+)$", text, re.MULTILINE)[-1:])
+
+
 def digest(text: str, environment: t.Mapping[str, str], revisions: t.Sequence[str], code: str) -> str:
     """Fingerprint everything that a node is started with; environment maps path -> content, revisions are any texts."""
-    parts = [text, *revisions, code, *(f"{path}\n{environment.get(path, '')}" for path in environment_files(text))]
+    parts = [started_with(text), *revisions, code, *(f"{path}\n{environment.get(path, '')}" for path in environment_files(text))]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -157,10 +170,13 @@ def plan(
     write = tuple(name for name, text in wanted.items() if have.get(name) != text)
     remove = tuple(name for name in have if name not in wanted)
     # A file that is not as we left it was changed by hand, and its node may have been started with that.
+    changed = {name for name in write if started_with(have.get(name, "")) != started_with(wanted[name])}
     differs = {
         node
         for node, wanted_digest in digests.items()
-        if record.nodes.get(node) != wanted_digest or unit(node) in write or not set(rewritten).isdisjoint([*environment_files(wanted[unit(node)]), *programs])
+        if record.nodes.get(node) != wanted_digest
+        or unit(node) in changed
+        or not set(rewritten).isdisjoint([*environment_files(wanted[unit(node)]), *programs])
     }
     running = {node for node in digests if states.get(unit(node), ABSENT).active}
     service = states.get(SERVICE, ABSENT)

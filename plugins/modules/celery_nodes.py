@@ -15,7 +15,8 @@ author:
 description:
   - Keeps C(celery.service), the one service that an operator handles, and below it one systemd unit C(celery@NODE.service)
     for each named Celery worker.
-  - Restarts only nodes whose unit, environment files, code or revision changed, and starts those that do not run. systemd
+  - Restarts only nodes whose unit, environment files, code or revision changed, and starts those that do not run. A changed C(Description),
+    C(MemoryMax) or C(TimeoutStopSec) restarts nothing, a running unit takes it over. systemd
     lets a node finish its running tasks first, for at most its C(TimeoutStopSec), and the module waits for that.
   - Nodes that are no longer wanted are stopped in the same way before their units are removed.
   - Never touches a unit that it did not write. Its own begin with the line C(# Managed by evenkeel.wsgi.celery_nodes).
@@ -301,6 +302,14 @@ def apply(host: Host, actions: core.Actions, units: dict[str, str], files: dict[
     sync_directory(host.unit_directory)
 
 
+def cap(host: Host, written: dict[str, str]) -> None:
+    """Give running units their new MemoryMax: systemd reads it again, but applies it to what already runs only when told."""
+    for name, text in written.items():
+        value = core.memory_max(text)
+        if value:
+            host.systemctl("set-property", "--runtime", name, f"MemoryMax={value}")
+
+
 def run_nodes(host: Host, actions: core.Actions, digests: dict[str, str], nodes: list[dict[str, t.Any]], params: dict[str, t.Any]) -> None:
     """Start and restart; put down what each node was started with once it stays up."""
     if actions.enable:
@@ -353,6 +362,7 @@ def reconcile(module: AnsibleModule) -> dict[str, t.Any]:
         apply(host, actions, units, wanted_files)
         if actions.write or actions.remove or stale:
             host.systemctl("daemon-reload")
+        cap(host, {name: units[name] for name in actions.write})
         run_nodes(host, actions, digests, nodes, module.params)
         host.keep_record(core.Record(digests, tuple(wanted_files)))
         states = host.states(units)

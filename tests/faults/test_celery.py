@@ -163,6 +163,10 @@ def test_one_changed_node_restarts_alone_and_after_its_task(shop):
     assert shop.result(task, patience=0) == ("reports", "Q2")
     after = shop.pids()
     assert after["reports"] != before["reports"] and {**after, "reports": 0} == {**before, "reports": 0}
+    unit = "celery@%s.service" % ("reports" if shop.supervisor == "systemd" else "shop.multi")
+    cap = shop.sh("sed -n 's/^MemoryMax=\\(.*\\)M$/\\1/p' /etc/systemd/system/%s" % unit)
+    held = shop.sh("find /sys/fs/cgroup -path '*/%s/*' \\( -name memory.limit_in_bytes -o -name memory.max \\) -exec cat {} +" % unit)
+    assert int(held) == int(cap) * 2**20, "the kernel holds a running unit to its new cap"
 
 
 def test_a_reboot_does_not_wait_for_a_long_task_and_gives_it_back(shop):

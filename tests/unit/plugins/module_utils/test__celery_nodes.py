@@ -120,3 +120,11 @@ def test_state_of_a_unit(said, active):
     block = f"Id=celery@a.service\nActiveState={said}\nSubState=running\nMainPID=12\nNRestarts=3\nUnitFileState=\nNeedDaemonReload=yes"
     assert State.parse(block) == State(active=active, main_pid=12, restarts=3, enabled=False, stale=True, sub="running")
     assert not ABSENT.active
+
+
+def test_what_a_running_unit_takes_over_restarts_nothing():
+    have = units("a", text="\nMemoryMax=100M\nTimeoutStopSec=10")
+    digests = plan(have, {}, {})[1]
+    actions = plan(units("a", text="\nMemoryMax=200M\nTimeoutStopSec=20"), have, digests, running=("a",))[0]
+    assert (actions.write, actions.restart) == (("celery.service", "celery@a.service"), ())
+    assert plan(units("a", text="\nMemoryMax=200M\nNice=5"), have, digests, running=("a",))[0].restart == ("a",)
