@@ -4,6 +4,7 @@
 """The article's three nodes on a real host: the example application, Redis, the role, and what an operator and bad luck do to them.
 
 The tests run in the order of the file, on one host, first with one supervisor, then with the other; each leaves all nodes running.
+`only` names the one supervisor that a test is about, `short` the one that it runs with unless EVENKEEL_FULL is set.
 """
 
 from __future__ import annotations
@@ -43,12 +44,6 @@ def shop(host, request):
     return host
 
 
-def only(shop, supervisor):
-    """The rest of the test is about one supervisor."""
-    if shop.supervisor != supervisor:
-        pytest.skip("about the supervisor %s" % supervisor)
-
-
 def test_converges_and_stays_also_over_from_the_other_supervisor(shop):
     task = None
     if shop.supervisor == "multi":
@@ -70,6 +65,7 @@ def test_each_queue_is_run_by_its_owner(shop):
     shop.works()
 
 
+@pytest.mark.short("systemd")
 def test_the_sandbox_is_really_there(shop):
     """systemd may skip what it cannot apply in silence: ask the kernel about the process."""
     process = "/proc/%d/" % shop.pids()["default"]
@@ -87,6 +83,7 @@ def test_a_killed_node_comes_back_alone(shop):
     shop.works("Q2")
 
 
+@pytest.mark.short("systemd")
 def test_all_nodes_killed_come_back(shop):
     before = shop.pids()
     shop.sh("kill -9 %s" % " ".join(map(str, before.values())))
@@ -106,6 +103,7 @@ def test_nodes_that_hang_are_replaced_also_in_the_middle_of_a_task(shop):
     shop.sh("redis-cli del unacked unacked_index")  # hours before its time; the tests count running tasks there
 
 
+@pytest.mark.short("systemd")
 def test_a_broker_that_hangs_or_is_gone_kills_no_node(shop):
     before = shop.pids()
     task = shop.send("Q1", HANGS)
@@ -119,6 +117,7 @@ def test_a_broker_that_hangs_or_is_gone_kills_no_node(shop):
     assert shop.pids() == before
 
 
+@pytest.mark.short("systemd")
 def test_a_killed_child_costs_its_task_nothing(shop):
     before = shop.pids()
     task = shop.send("Q2", 3)
@@ -138,6 +137,7 @@ def test_stop_waits_for_the_running_task(shop):
     assert shop.result(shop.send("Q4")) == ("others", "Q4")
 
 
+@pytest.mark.short("systemd")
 def test_reload_waits_for_the_running_task(shop):
     before = shop.pids()
     task = shop.send("Q3", 3)
@@ -169,6 +169,7 @@ def test_one_changed_node_restarts_alone_and_after_its_task(shop):
     assert int(held) == int(cap) * 2**20, "the kernel holds a running unit to its new cap"
 
 
+@pytest.mark.short("systemd")
 def test_a_reboot_does_not_wait_for_a_long_task_and_gives_it_back(shop):
     task = shop.send("Q2", 12)
     shop.busy()
@@ -181,6 +182,7 @@ def test_a_reboot_does_not_wait_for_a_long_task_and_gives_it_back(shop):
     shop.works()
 
 
+@pytest.mark.short("systemd")
 def test_refusals_come_before_any_change(shop):
     code, said, changed = shop.converge(nodes=[*NODES, {"name": "more", "queues": ["Q1"]}])
     assert code and not changed and "already belongs to node 'default'" in said.replace("\\'", "'")
@@ -197,8 +199,8 @@ def test_a_node_that_does_not_stay_up_fails_the_run_with_its_words(shop):
     assert code == 0 and changed and {**shop.pids(), "reports": 0} == {**before, "reports": 0}, said
 
 
+@pytest.mark.only("multi")
 def test_a_dead_healer_finds_its_nodes_at_work(shop):
-    only(shop, "multi")
     before = shop.pids()
     task = shop.send("Q2", 6)
     shop.busy()
@@ -209,8 +211,8 @@ def test_a_dead_healer_finds_its_nodes_at_work(shop):
     shop.works()
 
 
+@pytest.mark.only("multi")
 def test_a_pid_that_somebody_else_has_now_is_left_alone(shop):
-    only(shop, "multi")
     before = shop.pids()
     foreign = "cd /; runuser -u shop -- sleep 600 >/dev/null 2>&1 & sleep 0.5; pgrep -u shop -x sleep"
     pid = int(shop.sh(foreign).split()[0])
@@ -223,8 +225,8 @@ def test_a_pid_that_somebody_else_has_now_is_left_alone(shop):
     shop.sh("kill %d" % pid)
 
 
+@pytest.mark.only("multi")
 def test_a_full_disk_under_the_logs_stops_no_task(shop):
-    only(shop, "multi")
     shop.sh("mount -t tmpfs -o size=64k,mode=0777 none /var/log/celery/shop && systemctl restart celery")
     shop.run("cat /dev/zero >/var/log/celery/shop/full")
     shop.works()
@@ -236,8 +238,8 @@ def test_a_full_disk_under_the_logs_stops_no_task(shop):
     shop.works()
 
 
+@pytest.mark.only("multi")
 def test_without_applications_nothing_is_left(shop):
-    only(shop, "multi")
     task = shop.send("Q3", 4)
     shop.busy()
     code, said, changed = shop.converge(nodes=[])
