@@ -165,7 +165,9 @@ def test_one_changed_node_restarts_alone_and_after_its_task(shop):
     assert after["reports"] != before["reports"] and {**after, "reports": 0} == {**before, "reports": 0}
     unit = "celery@%s.service" % ("reports" if shop.supervisor == "systemd" else "shop.multi")
     cap = shop.sh("sed -n 's/^MemoryMax=\\(.*\\)M$/\\1/p' /etc/systemd/system/%s" % unit)
-    held = shop.sh("find /sys/fs/cgroup -path '*/%s/*' \\( -name memory.limit_in_bytes -o -name memory.max \\) -exec cat {} +" % unit)
+    groups = dict(line.split(":", 2)[1:] for line in shop.sh("cat /proc/%d/cgroup" % after["reports"]).splitlines())
+    v1 = "memory" in groups
+    held = shop.sh("cat /sys/fs/cgroup/%s" % ("memory%s/memory.limit_in_bytes" % groups["memory"] if v1 else "%s/memory.max" % groups[""]))
     assert int(held) == int(cap) * 2**20, "the kernel holds a running unit to its new cap"
 
 
