@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import tempfile
 
 
@@ -57,3 +58,11 @@ def read_or_none(path: str) -> bytes | None:
             return stream.read()
     except FileNotFoundError:
         return None
+
+
+def file_differs(path: str, content: bytes, wanted: int) -> bool:
+    """Whether a file is not exactly this, root's and with this mode."""
+    if os.path.islink(path) or read_or_none(path) != content:
+        return True
+    state = os.stat(path)
+    return (stat.S_IMODE(state.st_mode), state.st_uid, state.st_gid) != (wanted, os.geteuid(), os.getegid())

@@ -14,8 +14,6 @@ import re
 import stat
 import typing as t
 
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._files import read_or_none
-
 PATH = re.compile(r"(?:/[A-Za-z0-9_@~+-][A-Za-z0-9._@~+-]*)+")
 UNIT = re.compile(r"[A-Za-z0-9_@-][A-Za-z0-9._@-]*\.(?:service|timer|socket|path)")
 PROPERTIES = "ActiveState,UnitFileState,NeedDaemonReload"
@@ -62,14 +60,6 @@ def mode(text: str) -> int:
     if not re.fullmatch(r"0?[0-7]{3,4}", text):
         raise SystemFilesError(f"mode={text!r} is not an octal mode in quotes: write for example '0755'")
     return int(text, 8)
-
-
-def file_differs(path: str, content: bytes, wanted: int) -> bool:
-    """Whether a file is not exactly this, root's and with this mode."""
-    if os.path.islink(path) or read_or_none(path) != content:
-        return True
-    state = os.stat(path)
-    return (stat.S_IMODE(state.st_mode), state.st_uid, state.st_gid) != (wanted, os.geteuid(), os.getegid())
 
 
 def account(user: str, group: str) -> tuple[int, int] | None:

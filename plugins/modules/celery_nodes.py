@@ -147,39 +147,26 @@ removed:
   sample: []
 """
 
-import hashlib
-import json
 import os
-import stat
-import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.evenkeel.wsgi.plugins.module_utils import _celery_nodes as core
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._files import read_or_none, sync_directory, write_atomically
+from ansible_collections.evenkeel.wsgi.plugins.module_utils import _celery_wait, _systemd
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._files import file_differs, read_or_none, sync_directory, write_atomically
 
 
-class Host:
+class Host(_systemd.Host):
     """The host as this module sees and changes it."""
 
     def __init__(self, module: AnsibleModule) -> None:
-        self.module = module
+        super().__init__(module, module.params["record"], core.Record, core.NodesError)
         self.unit_directory = module.params["unit_directory"]
-        self.record_path = module.params["record"]
-        self.record = core.Record.parse(read_or_none(self.record_path))
-
-    def systemctl(self, *arguments: str) -> str:
-        """Run systemctl, which must succeed."""
-        code, out, err = self.module.run_command(["systemctl", *arguments])
-        if code:
-            raise core.NodesError(f"systemctl {' '.join(arguments)} failed with {code}: {(err or out).strip()}")
-        return out
 
     def states(self, units: t.Iterable[str]) -> dict[str, core.State]:
         """Ask systemd for all units at once."""
         names = sorted(units)
-        blocks = self.systemctl("show", f"--property={core.PROPERTIES}", *names).strip("\n").split("\n\n") if names else []
-        return {name: core.State.parse(block) for name, block in zip(names, blocks)}
+        return {name: core.State.parse(block) for name, block in zip(names, self.show(core.PROPERTIES, names))}
 
     def units(self, wanted: t.Container[str]) -> dict[str, str]:
         """Read our unit files; refuse a wanted one that somebody else wrote."""
@@ -198,13 +185,6 @@ class Host:
                 )
         return found
 
-    def keep_record(self, record: core.Record) -> None:
-        """Store the record."""
-        if record != self.record:
-            os.makedirs(os.path.dirname(self.record_path), exist_ok=True)
-            write_atomically(self.record_path, record.dump(), 0o600)
-            self.record = record
-
 
 ENVIRONMENT_MODE = 0o600
 PROGRAM_MODE = 0o644
@@ -215,64 +195,6 @@ class File(t.NamedTuple):
 
     content: str
     mode: int
-
-    def differs(self, path: str) -> bool:
-        """Whether what is at path is not this."""
-        try:
-            state = os.stat(path)
-        except FileNotFoundError:
-            return True
-        ours = (state.st_uid, state.st_gid, stat.S_IMODE(state.st_mode)) == (os.geteuid(), os.getegid(), self.mode)
-        return not ours or read_or_none(path) != self.content.encode()
-
-
-def children(pid: int) -> bool:
-    """Whether a process has child processes."""
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            status = read_or_none(f"/proc/{entry}/stat") or b""
-            if status.rpartition(b")")[2].split()[1:2] == [str(pid).encode()]:
-                return True
-    return False
-
-
-def settle(host: Host, nodes: t.Collection[str], patience: int) -> None:
-    """Wait until nodes that were started have shown that they stay up; fail with their own words when they do not."""
-    begin = time.monotonic()
-    waiting = {node: host.states([core.unit(node)])[core.unit(node)] for node in nodes}
-    while waiting:
-        now = host.states(core.unit(node) for node in waiting)
-        for node, first in list(waiting.items()):
-            state = now[core.unit(node)]
-            if not state.active or state.main_pid != first.main_pid:
-                _code, said, _err = host.module.run_command(["journalctl", "--no-pager", "--output=cat", "--lines=15", f"--unit={core.unit(node)}"])
-                raise core.NodesError(
-                    f"node {node} does not stay up (systemd says {state.sub}). Look at `journalctl -u {core.unit(node)}`, "
-                    f"correct the application or the node and run again. It said last:\n{said.strip()}"
-                )
-            if children(state.main_pid) or time.monotonic() - begin > patience:
-                del waiting[node]
-        if waiting:
-            time.sleep(0.3)
-
-
-def taken_up(host: Host, node: dict[str, t.Any], programs: dict[str, str]) -> None:
-    """Wait until a unit that reads its files by itself has done so and all that it runs is up, however long tasks take."""
-    wanted = {path: hashlib.sha256(programs[path].encode()).hexdigest() for path in node["takes_up"]}
-    name = core.unit(node["name"])
-    while True:
-        said = json.loads(read_or_none(node["state"]) or b"{}")
-        if said.get("loaded") == wanted:
-            if said["failing"]:
-                raise core.NodesError(
-                    f"node {', '.join(said['failing'])} does not stay up. Look at `journalctl -u {name}` and the node's log, correct the application or the "
-                    "node and run again"
-                )
-            if said["settled"]:
-                return
-        if not host.states([name])[name].active:
-            raise core.NodesError(f"{name} ended while it took up its nodes. Look at `journalctl -u {name}` and run again")
-        time.sleep(0.5)
 
 
 def apply(host: Host, actions: core.Actions, units: dict[str, str], files: dict[str, File]) -> None:
@@ -294,7 +216,7 @@ def apply(host: Host, actions: core.Actions, units: dict[str, str], files: dict[
         if path not in files and os.path.exists(path):
             os.unlink(path)
     for path, file in files.items():
-        if file.differs(path):
+        if file_differs(path, file.content.encode(), file.mode):
             os.makedirs(os.path.dirname(path), exist_ok=True)
             write_atomically(path, file.content.encode(), file.mode)
     for name in actions.write:
@@ -321,9 +243,9 @@ def run_nodes(host: Host, actions: core.Actions, digests: dict[str, str], nodes:
         if names:
             host.module.run_command(["systemctl", verb, *map(core.unit, names)])
     reporting = [node for node in nodes if node["state"]]
-    settle(host, {*actions.restart, *actions.start}.difference(node["name"] for node in reporting), params["settle"])
+    _celery_wait.settle(host, {*actions.restart, *actions.start}.difference(node["name"] for node in reporting), params["settle"])
     for node in reporting:
-        taken_up(host, node, params["programs"])
+        _celery_wait.taken_up(host, node, params["programs"])
     host.keep_record(core.Record(digests, host.record.files))
 
 
@@ -354,7 +276,7 @@ def reconcile(module: AnsibleModule) -> dict[str, t.Any]:
     states = host.states({*units, *have})
     rewritten = [path for path, file in wanted_files.items() if read_or_none(path) != file.content.encode()]
     actions = core.plan(wanted=units, have=have, digests=digests, rewritten=rewritten, programs=restarting, record=host.record, states=states)
-    files = [path for path, file in wanted_files.items() if file.differs(path)]
+    files = [path for path, file in wanted_files.items() if file_differs(path, file.content.encode(), file.mode)]
     obsolete = [path for path in host.record.files if path not in wanted_files and os.path.exists(path)]
     stale = any(state.stale for state in states.values())
     changed = actions.any or bool(files or obsolete) or stale

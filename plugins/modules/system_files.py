@@ -136,37 +136,20 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.evenkeel.wsgi.plugins.module_utils import _system_files as core
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._files import read_or_none, write_atomically
+from ansible_collections.evenkeel.wsgi.plugins.module_utils import _systemd
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._files import file_differs, read_or_none, write_atomically
 
 
-class Host:
+class Host(_systemd.Host):
     """The host as this module sees and changes it."""
 
     def __init__(self, module: AnsibleModule) -> None:
-        self.module = module
-        self.record_path = os.path.join(module.params["record_directory"], f"system_files-{module.params['owner']}.json")
-        self.record = core.Record.parse(read_or_none(self.record_path))
-
-    def systemctl(self, *arguments: str) -> str:
-        """Run systemctl, which must succeed."""
-        code, out, err = self.module.run_command(["systemctl", *arguments])
-        if code:
-            raise core.SystemFilesError(f"systemctl {' '.join(arguments)} failed with {code}: {(err or out).strip()}")
-        return out
-
-    def keep_record(self, record: core.Record) -> None:
-        """Remember what is, or may be, on the host."""
-        if record != self.record:
-            os.makedirs(os.path.dirname(self.record_path), exist_ok=True)
-            write_atomically(self.record_path, record.dump(), 0o600)
-            self.record = record
+        path = os.path.join(module.params["record_directory"], f"system_files-{module.params['owner']}.json")
+        super().__init__(module, path, core.Record, core.SystemFilesError)
 
     def unsettled(self, units: t.Sequence[str]) -> list[str]:
         """Units that are not enabled, do not run, or run from an older file; asked at once."""
-        if not units:
-            return []
-        blocks = self.systemctl("show", f"--property={core.PROPERTIES}", *units).strip("\n").split("\n\n")
-        return [unit for unit, block in zip(units, blocks) if not core.settled(block)]
+        return [unit for unit, block in zip(units, self.show(core.PROPERTIES, units)) if not core.settled(block)]
 
 
 def make_folder(path: str, owner: tuple[int, int], mode: int) -> None:
@@ -206,7 +189,7 @@ def reconcile(module: AnsibleModule) -> dict[str, t.Any]:
     other_folders = [
         folder for folder in folders if core.folder_differs(folder["path"], core.account(folder["owner"], folder["group"]), core.mode(folder["mode"]))
     ]
-    other_files = [file for file in files if core.file_differs(file["path"], file["content"].encode(), core.mode(file["mode"]))]
+    other_files = [file for file in files if file_differs(file["path"], file["content"].encode(), core.mode(file["mode"]))]
     restart = units if other_files else host.unsettled(units)
     changed = bool(other_folders or other_files or restart or gone.files or gone.units)
     diff = [{"before_header": file["path"], "after_header": file["path"], "before": _text(file["path"]), "after": file["content"]} for file in other_files] + [

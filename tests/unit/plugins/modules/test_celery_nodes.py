@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.evenkeel.wsgi.plugins.module_utils import _celery_nodes as core
+from ansible_collections.evenkeel.wsgi.plugins.module_utils import _celery_wait, _systemd
 from ansible_collections.evenkeel.wsgi.plugins.modules import celery_nodes
 
 
@@ -114,7 +115,7 @@ class World:
         self.release("one")
         self.systemd = Systemd(tmp_path / "units")
         monkeypatch.setattr(celery_nodes.Host, "systemctl", lambda _host, verb, *names: self.systemd.systemctl(verb, *names))
-        monkeypatch.setattr(celery_nodes, "children", lambda pid: True)
+        monkeypatch.setattr(_celery_wait, "children", lambda pid: True)
         write, unlink = celery_nodes.write_atomically, os.unlink
 
         def counted_write(*arguments):
@@ -125,7 +126,8 @@ class World:
             self.systemd.change()
             unlink(path)
 
-        monkeypatch.setattr(celery_nodes, "write_atomically", counted_write)
+        for place in (celery_nodes, _systemd):
+            monkeypatch.setattr(place, "write_atomically", counted_write)
         monkeypatch.setattr(celery_nodes.os, "unlink", counted_unlink)
 
     def release(self, name):
