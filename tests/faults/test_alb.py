@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import typing as t
@@ -55,8 +56,12 @@ class Balancer:
     def role(self, *options: str, manage: bool = False, **variables: t.Any) -> tuple[int, str]:
         """(exit code, all that was printed) of the role."""
         (self.folder / "play.yml").write_text(PLAY)
-        given = {"remoteip_alb_aws": {"load_balancer": "shop", "region": REGION, "endpoint_url": self.endpoint, "manage": manage}, **variables}
-        command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", *options, "-e", json.dumps(given), "play.yml"]
+        asked = {"load_balancer": "shop", "region": REGION, "endpoint_url": self.endpoint, "manage": manage}
+        return self.play(*options, "play.yml", **{"remoteip_alb_aws": asked, **variables})
+
+    def play(self, *options: str, **variables: t.Any) -> tuple[int, str]:
+        """(exit code, all that was printed) of a playbook."""
+        command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-e", json.dumps(variables), *options]
         environment = {**os.environ, **KEYS, "ANSIBLE_COLLECTIONS_PATH": str(self.folder / "collections")}
         environment.update(ANSIBLE_PYTHON_INTERPRETER=sys.executable, ANSIBLE_HOME=str(self.folder))
         done = subprocess.run(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, env=environment)
@@ -81,8 +86,8 @@ def test_networks_come_from_the_subnets_and_defaults_stand_for_what_aws_does_not
     code, output = balancer.role()
     assert code == 0, output
     assert "RemoteIPInternalProxy 10.20.1.0/24\\nRemoteIPInternalProxy 10.20.2.0/24" in output
-    assert "routing.http.drop_invalid_header_fields.enabled" in output, "reported, since its default is not what is wanted"
-    assert "routing.http.xff_header_processing.mode" not in output
+    assert '"attribute": "routing.http.drop_invalid_header_fields.enabled"' in output, "its default is not what is wanted"
+    assert '"attribute": "routing.http.xff_header_processing.mode"' not in output
     assert "changed=0" in output
 
 
@@ -114,4 +119,19 @@ def test_an_idle_timeout_that_the_plan_does_not_know_is_refused(balancer: Balanc
     code, output = balancer.role()
     assert code != 0
     assert "make remoteip_alb_idle_timeout what the balancer has" in output
-    assert balancer.role(remoteip_alb_idle_timeout=300)[0] == 0
+    code, output = balancer.role(remoteip_alb_idle_timeout=300)
+    assert (code, '"client_keep_alive.seconds": "900"' in output) == (0, True), output
+
+
+def test_the_subnets_as_a_dated_file(balancer: Balancer) -> None:
+    folder = balancer.folder / "providers"
+    asked = {"name": "shop", "region": REGION, "endpoint_url": balancer.endpoint}
+    code, output = balancer.play("--tags", "alb", "evenkeel.wsgi.update_providers", evenkeel_load_balancer=asked, evenkeel_provider_directory=str(folder))
+    assert code == 0, output
+    networks = "{{ query('evenkeel.wsgi.provider_hop', 'alb', directory='%s') | map(attribute='networks') | flatten }}" % folder
+    code, output = balancer.role(remoteip_alb_aws={}, remoteip_alb_networks=networks)
+    assert code == 0, output
+    assert "RemoteIPInternalProxy 10.20.1.0/24\\nRemoteIPInternalProxy 10.20.2.0/24" in output
+    (folder / "alb.yml").write_text(re.sub("date: .*", "date: 2020-01-31", (folder / "alb.yml").read_text()))
+    code, output = balancer.role(remoteip_alb_aws={}, remoteip_alb_networks=networks)
+    assert (code != 0, "days old; the limit is 365" in output) == (True, True), output

@@ -27,13 +27,17 @@ PREFIX = os.environ.get("EVENKEEL_PREFIX", "evenkeel-faults")
 
 ALB, ALB6, CDN = "10.77.1.10", "fd12:3456:789a:1::10", "192.0.2.10"  # trusted peers
 STRANGER, STRANGER6 = "198.51.100.66", "2001:db8:bad::66"
+OWN = ["10.77.1.0/24 fd12:3456:789a:1::/64"]
 TOPOLOGIES = {
     8081: {
-        "remoteip_alb_networks": ["10.77.1.0/24 fd12:3456:789a:1::/64"],
+        "remoteip_alb_networks": OWN,
         "remoteip_alb_hops": [{"name": "cdn", "kind": "public", "provider": "Example CDN", "networks": ["192.0.2.0/24"]}],
     },
     8082: {"remoteip_alb_topology": "direct"},
-    8083: {"remoteip_alb_topology": "nlb", "remoteip_alb_networks": ["10.77.1.0/24 fd12:3456:789a:1::/64"]},
+    8083: {"remoteip_alb_topology": "nlb", "remoteip_alb_networks": OWN},
+    8084: {"remoteip_alb_topology": "cloudfront+alb", "remoteip_alb_networks": OWN},
+    8085: {"remoteip_alb_topology": "nginx", "remoteip_alb_networks": OWN},
+    8086: {"remoteip_alb_topology": "haproxy", "remoteip_alb_networks": OWN},
 }
 CLAIMS = {
     "X-Forwarded-For": "6.6.6.6",
@@ -242,6 +246,20 @@ def test_client(host: Host, peer: str, headers: list[tuple[str, str]], client: s
     assert seen["log"] == [client, client, peer]
     assert not [name for name in seen["environ"] if name.startswith(("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED"))]
     assert seen["environ"].get("HTTP_X_FORWARDED_BY") == (CDN if client == "203.0.113.9" else None)
+
+
+@pytest.mark.parametrize(
+    ("port", "chain"),
+    [
+        pytest.param(8084, "6.6.6.6, 203.0.113.9, 3.172.0.5:443", id="cloudfront+alb"),
+        pytest.param(8084, "6.6.6.6, 203.0.113.9", id="past CloudFront"),
+        pytest.param(8085, "6.6.6.6, 203.0.113.9", id="nginx"),
+        pytest.param(8086, "6.6.6.6, 203.0.113.9", id="haproxy"),
+    ],
+)
+def test_client_of_the_other_topologies(host: Host, port: int, chain: str) -> None:
+    seen = host.ask(ALB, forwarded(chain), port=port)
+    assert (seen["environ"]["REMOTE_ADDR"], seen["log"]) == ("203.0.113.9", ["203.0.113.9", "203.0.113.9", ALB])
 
 
 @pytest.mark.parametrize("port", TOPOLOGIES)

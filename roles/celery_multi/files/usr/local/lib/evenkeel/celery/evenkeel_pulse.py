@@ -94,7 +94,7 @@ class Pulse:
         try:
             with self.app.connection_for_read(connect_timeout=BROKER_TIMEOUT) as connection:
                 connection.connect()
-                connection.default_channel  # noqa: B018
+                connection.default_channel  # noqa: B018  (reading it opens the channel)
                 self.answered = True
         except Exception:  # whatever a transport raises means the same
             self.answered = False
