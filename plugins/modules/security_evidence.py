@@ -15,36 +15,50 @@ description:
   - Asks the running host, never a configuration file of its own, and changes nothing.
   - "Each control is V(ok) (seen), V(unmet) (needs input, or failed), V(excepted) (unmet, and somebody answers for it until a date) or
     V(unverifiable) (cannot be seen on this host)."
+  - "What a topic is not asked for is not looked at. Every control: C(docs/controls.md)."
 options:
-  health_path:
-    description: Path that Apache answers without an application; empty when there is none.
-    type: str
-    default: ""
-  access_log:
-    description: Apache's access log; empty when there is none. The newest of its set is read.
-    type: str
-    default: ""
-  service:
-    description: Apache's unit.
-    type: str
-    default: apache2.service
-  ports:
-    description: Ports of the exporters.
-    type: list
-    elements: int
-    default: []
+  apache:
+    description: Look at Apache.
+    type: dict
+    suboptions:
+      health_path:
+        description: Path that Apache answers without an application; empty when there is none.
+        type: str
+        default: ""
+      access_log:
+        description: Apache's access log; empty when there is none. The newest of its set is read.
+        type: str
+        default: ""
+      service:
+        description: Apache's unit.
+        type: str
+        default: apache2.service
   metrics:
-    description: Text files of metrics that a timer writes.
-    type: list
-    elements: path
-    default: []
-  changes:
-    description: The one among O(metrics) that names changes outside Ansible.
-    type: path
-  receiver:
-    description: Whether alarms have an incident channel.
-    type: bool
-    default: false
+    description: Look at the exporters, what they serve, and the clock.
+    type: dict
+    suboptions:
+      ports:
+        description: Ports of the exporters.
+        type: list
+        elements: int
+        default: []
+      files:
+        description: Text files of metrics that a timer writes.
+        type: list
+        elements: path
+        default: []
+      changes:
+        description: The one among them that names changes outside Ansible; empty when nothing looks for them.
+        type: str
+        default: ""
+  alarms:
+    description: Look at the way from an alarm to people.
+    type: dict
+    suboptions:
+      receiver:
+        description: Whether alarms have an incident channel.
+        type: bool
+        default: false
   exceptions:
     description: Controls that are unmet on purpose.
     type: list
@@ -83,9 +97,11 @@ attributes:
 EXAMPLES = r"""
 - name: See what holds
   evenkeel.wsgi.security_evidence:
-    health_path: /-/healthz
-    access_log: /var/log/apache2/evenkeel/access.json
-    ports: [9100, 9117]
+    apache:
+      health_path: /-/healthz
+      access_log: /var/log/apache2/evenkeel/access.json
+    metrics:
+      ports: [9100, 9117]
   register: seen
 
 - name: Nothing is unmet
@@ -116,95 +132,11 @@ controls:
 """
 
 import datetime
-import glob
-import http.client
-import os
-import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.evenkeel.wsgi.plugins.module_utils import _evidence as core
-
-LINES = 100  # of the access log
-TAIL = 65536  # bytes in which they are looked for
-
-
-def ask(method: str, path: str) -> core.Answer:
-    """Ask Apache on the loopback."""
-    connection = http.client.HTTPConnection("127.0.0.1", 80, timeout=10)
-    try:
-        connection.request(method, path, headers={"User-Agent": "evenkeel-evidence"})
-        response = connection.getresponse()
-        return core.Answer(response.status, {name.lower(): value for name, value in response.getheaders()})
-    except (OSError, http.client.HTTPException):
-        return core.Answer(0, {})
-    finally:
-        connection.close()
-
-
-def read(path: str) -> str | None:
-    """Text of a file; None when there is none."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read()
-    except OSError:
-        return None
-
-
-def newest_lines(log: str) -> list[str]:
-    """The last whole lines of the newest file of a log's set."""
-    files = [path for path in glob.glob(glob.escape(log) + "*") if path == log or path[len(log) + 1 :].isdigit()]
-    if not files:
-        return []
-    with open(max(files, key=os.path.getmtime), "rb") as stream:
-        size = stream.seek(0, os.SEEK_END)
-        stream.seek(max(0, size - TAIL))
-        text = stream.read().decode("utf-8", "replace")
-    lines = text.split("\n")[1 if size > TAIL else 0 : -1]
-    return lines[-LINES:]
-
-
-def own_mounts(pid: str) -> bool | None:
-    """Whether a process has a mount namespace of its own; None when that cannot be seen."""
-    try:
-        return os.readlink(f"/proc/{pid}/ns/mnt") != os.readlink("/proc/1/ns/mnt")
-    except OSError:
-        return None
-
-
-def listeners(module: AnsibleModule, ports: list[int]) -> dict[int, list[str]]:
-    """{port: addresses on which something listens}."""
-    _code, out, _err = module.run_command(["ss", "-Hltn"])
-    sockets = [line.split()[3].rpartition(":") for line in out.splitlines() if len(line.split()) > 3]
-    return {port: [address for address, _colon, number in sockets if number == str(port)] for port in ports}
-
-
-def age(path: str) -> float | None:
-    """Seconds since a file was written; None when it is not there."""
-    try:
-        return time.time() - os.stat(path).st_mtime
-    except OSError:
-        return None
-
-
-def look(module: AnsibleModule) -> list[core.Control]:
-    """Look at everything."""
-    wanted = module.params
-    _code, pid, _err = module.run_command(["systemctl", "show", "--property=MainPID", "--value", wanted["service"]])
-    _code, clock, _err = module.run_command(["timedatectl", "show", "--property=NTPSynchronized", "--value"])
-    main = pid.strip() if pid.strip() not in ("", "0") else ""
-    health = ask("GET", wanted["health_path"] or "/")
-    return [
-        core.no_version_in_answers(health),
-        core.trace_is_refused(ask("TRACE", "/")),
-        core.health_without_the_application(wanted["health_path"], health),
-        core.access_log_is_json(bool(wanted["access_log"]), newest_lines(wanted["access_log"]) if wanted["access_log"] else []),
-        core.apache_is_sandboxed(read(f"/proc/{main}/status") if main else None, own_mounts(main) if main else None),
-        core.metrics_on_one_address(listeners(module, wanted["ports"])),
-        core.metrics_are_fresh({os.path.basename(path): age(path) for path in wanted["metrics"]}),
-        core.configuration_is_ansibles(read(wanted["changes"]) if wanted["changes"] else None),
-        core.alarms_are_heard(wanted["receiver"]),
-        core.time_is_in_sync(clock.strip()),
-    ]
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._evidence import model
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._evidence.host import Host
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._evidence.topics import CONTROLS, TOPICS
 
 
 def main() -> None:
@@ -212,13 +144,7 @@ def main() -> None:
     text = {"type": "str", "required": True}
     module = AnsibleModule(
         argument_spec={
-            "health_path": {"type": "str", "default": ""},
-            "access_log": {"type": "str", "default": ""},
-            "service": {"type": "str", "default": "apache2.service"},
-            "ports": {"type": "list", "elements": "int", "default": []},
-            "metrics": {"type": "list", "elements": "path", "default": []},
-            "changes": {"type": "path"},
-            "receiver": {"type": "bool", "default": False},
+            **{name: {"type": "dict", "options": topic.OPTIONS} for name, topic in TOPICS.items()},
             "exceptions": {
                 "type": "list",
                 "elements": "dict",
@@ -228,11 +154,15 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    host = Host(module.run_command)
+    findings = [finding for name, topic in TOPICS.items() if module.params[name] is not None for finding in topic.look(host, module.params[name])]
     try:
-        controls = core.excepted(look(module), module.params["exceptions"], datetime.date.today().isoformat())
-    except core.EvidenceError as exc:
+        findings, warnings = model.excepted(findings, module.params["exceptions"], datetime.date.today().isoformat(), CONTROLS)
+    except model.EvidenceError as exc:
         module.fail_json(msg=str(exc))
-    module.exit_json(changed=False, controls=[control.as_dict() for control in controls])
+    for warning in warnings:
+        module.warn(warning)
+    module.exit_json(changed=False, controls=[finding.as_dict() for finding in findings])
 
 
 if __name__ == "__main__":

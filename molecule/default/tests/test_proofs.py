@@ -43,3 +43,12 @@ def scene(host: t.Any, plans: pathlib.Path) -> proof.Scene:
 def test_proof(scene: proof.Scene, check: t.Callable[[proof.Scene], tuple[t.Any, t.Any]]) -> None:
     observed, expected = check(scene)
     assert observed == expected
+
+
+def test_the_register_shows_the_states_of_the_example_fleet(host: t.Any) -> None:
+    """examples/evidence.json, from which docs/controls.md is written, says what site.yml saw here. More than one state: the machine decides."""
+    evidence = json.loads((INVENTORY.parent / f"{host.backend.get_hostname()}.json").read_text())
+    states = json.loads((ROOT / "examples/evidence.json").read_text())
+    seen = {control["id"]: control["state"] for control in evidence["controls"]}
+    assert {name: state for name, state in seen.items() if state not in states[name]} == {}, evidence["controls"]
+    assert seen.keys() == states.keys()
