@@ -14,7 +14,7 @@ import re
 import stat
 import typing as t
 
-PATH = re.compile(r"(?:/[A-Za-z0-9_@~+-][A-Za-z0-9._@~+-]*)+")
+PATH = re.compile(r"(?:/\.?[A-Za-z0-9_@~+-][A-Za-z0-9._@~+-]*)+")
 UNIT = re.compile(r"[A-Za-z0-9_@-][A-Za-z0-9._@-]*\.(?:service|timer|socket|path)")
 PROPERTIES = "ActiveState,UnitFileState,NeedDaemonReload"
 

@@ -59,6 +59,43 @@ options:
         description: Whether alarms have an incident channel.
         type: bool
         default: false
+  backup:
+    description: Look at what became of the backups and of the last restore.
+    type: dict
+    suboptions:
+      repository:
+        description: Where the host is backed up to; empty when nowhere.
+        type: str
+        default: ""
+      state:
+        description: File in which the backup's program keeps what became of its runs.
+        type: path
+        default: /var/lib/evenkeel-backup/state.json
+      max_age_h:
+        description: How old the newest backup may be, in hours.
+        type: int
+        default: 26
+      drill_max_age_days:
+        description: How old the last successful restore may be, in days.
+        type: int
+        default: 8
+  drills:
+    description: Look at the last success of each drill.
+    type: dict
+    suboptions:
+      due:
+        description: Drills that are due on this host.
+        type: list
+        elements: str
+        default: []
+      directory:
+        description: Folder with one file for each success.
+        type: path
+        default: /var/lib/evenkeel/drills
+      max_age_days:
+        description: How old a drill's last success may be, in days.
+        type: int
+        default: 92
   exceptions:
     description: Controls that are unmet on purpose.
     type: list

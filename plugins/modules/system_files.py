@@ -62,6 +62,11 @@ options:
         description: Octal mode.
         type: str
         default: "0644"
+  secret_files:
+    description:
+      - Files that only root may read, as a dictionary of their text by path. Neither a log nor a difference shows what is in them.
+    type: dict
+    default: {}
   units:
     description: Units among O(files) that must be enabled and running.
     type: list
@@ -179,7 +184,9 @@ def apply(host: Host, folders: list[dict[str, t.Any]], files: list[dict[str, t.A
 
 def reconcile(module: AnsibleModule) -> dict[str, t.Any]:
     """Do what the module is for and return its results."""
-    folders, files, units = (module.params[name] for name in ("folders", "files", "units"))
+    folders, units = module.params["folders"], module.params["units"]
+    secrets = module.params["secret_files"]
+    files = [*module.params["files"], *({"path": path, "content": text, "mode": "0600"} for path, text in secrets.items())]
     core.check([item["path"] for item in (*folders, *files)], units)
     host = Host(module)
     wanted = core.Record(tuple(file["path"] for file in files), tuple(units))
@@ -192,9 +199,11 @@ def reconcile(module: AnsibleModule) -> dict[str, t.Any]:
     other_files = [file for file in files if file_differs(file["path"], file["content"].encode(), core.mode(file["mode"]))]
     restart = units if other_files else host.unsettled(units)
     changed = bool(other_folders or other_files or restart or gone.files or gone.units)
-    diff = [{"before_header": file["path"], "after_header": file["path"], "before": _text(file["path"]), "after": file["content"]} for file in other_files] + [
-        {"before_header": path, "after_header": path, "before": _text(path), "after": ""} for path in gone.files
-    ]
+    diff = [
+        {"before_header": file["path"], "after_header": file["path"], "before": _text(file["path"]), "after": file["content"]}
+        for file in other_files
+        if file["path"] not in secrets
+    ] + [{"before_header": path, "after_header": path, "before": _text(path), "after": ""} for path in gone.files]
     if changed and not module.check_mode:
         host.keep_record(host.record.union(wanted))
         apply(host, other_folders, other_files, gone)
@@ -215,6 +224,9 @@ def reconcile(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def _text(path: str) -> str:
+    """What a file holds, for a difference; nothing of a file that not everybody may read."""
+    if not os.path.exists(path) or not os.stat(path).st_mode & 0o004:
+        return ""
     return (read_or_none(path) or b"").decode(errors="replace")
 
 
@@ -244,6 +256,7 @@ def main() -> None:
                     "mode": {"type": "str", "default": "0644"},
                 },
             },
+            "secret_files": {"type": "dict", "default": {}, "no_log": True},
             "units": {"type": "list", "elements": "str", "default": []},
             "record_directory": {"type": "path", "default": "/var/lib/evenkeel"},
         },
