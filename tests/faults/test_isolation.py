@@ -113,8 +113,9 @@ class Site(Host):
 
     def metrics(self):
         """{(metric, group): value}, measured now."""
-        self.sh("systemctl reset-failed evenkeel-wsgi-metrics.service; systemctl start evenkeel-wsgi-metrics.service")
-        text = self.sh("cat /var/lib/prometheus/node-exporter/evenkeel_wsgi.prom")
+        written = "/var/lib/prometheus/node-exporter/evenkeel_wsgi.prom"
+        self.sh("rm -f %s; systemctl reset-failed evenkeel-wsgi-metrics.service; systemctl restart evenkeel-wsgi-metrics.service" % written)
+        text = self.sh("for i in $(seq 100); do test -e %s && break; sleep 0.1; done; cat %s" % (written, written))
         return {(name, group): float(value) for name, group, value in re.findall(r'^evenkeel_wsgi_(\w+){group="([^"]+)"} (\S+)$', text, re.M)}
 
 

@@ -51,7 +51,7 @@ def wait(names: t.Iterable[str], status: str, seconds: float) -> None:
 @pytest.fixture(scope="module")
 def heard() -> Told:
     """Make every fault, mend every fault, and return what the webhook heard meanwhile."""
-    # Two of the timers' runs, so that the counters have a beginning.
+    # Two looks, so that the counters have a beginning.
     run(WEB, f"curl {SITE} http://127.0.0.1/healthz")
     time.sleep(10)
     assert not told(), "alarms before there was a fault"

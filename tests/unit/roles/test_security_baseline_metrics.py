@@ -21,8 +21,8 @@ def programs(monkeypatch):
     """Import them as they import each other on a host: from one folder."""
     monkeypatch.syspath_prepend(str(FOLDER))
     yield
-    for name in ("access_metrics", "change_metrics", "evenkeel_textfile"):
-        sys.modules.pop(name, None)
+    for path in FOLDER.glob("*.py"):
+        sys.modules.pop(path.stem, None)
 
 
 @pytest.fixture
@@ -64,46 +64,101 @@ def test_what_is_new_starts_with_zero_once(access):
     assert 'code="503"} 20' in access.exposition(totals, shown)
 
 
-def test_only_what_comes_after_the_first_look_counts_and_each_line_once(access, tmp_path):
+@pytest.fixture
+def logs():
+    return importlib.import_module("evenkeel_logs")
+
+
+def read_on(logs, log, place):
+    """(status codes of all lines after a place, the new place)."""
+    codes, lines = [], [b""]
+    while lines:
+        lines, place = logs.unread(str(log), place)
+        codes += [json.loads(one)["status"] for one in lines]
+    return codes, place
+
+
+def test_only_what_comes_after_the_first_look_counts_and_each_line_once(logs, tmp_path):
     log = tmp_path / "access.json"
     log.write_bytes(line() * 3)
-    lines, place = access.unread(str(log), None)
-    assert not lines
+    codes, place = read_on(logs, log, None)
+    assert not codes
     with log.open("ab") as stream:
-        stream.write(line() * 2 + line()[:10])
-    lines, place = access.unread(str(log), place)
-    assert len(lines) == 2
+        stream.write(line() * 2 + line(404)[:10])
+    codes, place = read_on(logs, log, place)
+    assert codes == [200, 200]
     with log.open("ab") as stream:
-        stream.write(line()[10:])
-    lines, place = access.unread(str(log), place)
-    assert [json.loads(one)["status"] for one in lines] == [200]
-    assert access.unread(str(log), place)[0] == []
+        stream.write(line(404)[10:])
+    codes, place = read_on(logs, log, place)
+    assert codes == [404]
+    assert read_on(logs, log, place)[0] == []
 
 
-def test_the_end_of_the_file_before_is_read_when_the_log_goes_round(access, tmp_path):
+def test_the_end_of_the_file_before_is_read_when_rotatelogs_goes_round(logs, tmp_path):
     log, following = tmp_path / "access.json", tmp_path / "access.json.1"
     log.write_bytes(b"")
-    _lines, place = access.unread(str(log), None)
+    _codes, place = read_on(logs, log, None)
     log.write_bytes(line(500))
     os.utime(log, (1, 1))
     following.write_bytes(line(200) * 2)
-    lines, place = access.unread(str(log), place)
-    assert [json.loads(one)["status"] for one in lines] == [500, 200, 200]
-    following.write_bytes(line(404))  # the set is through: rotatelogs empties the file and goes on in it
-    assert [json.loads(one)["status"] for one in access.unread(str(log), place)[0]] == [404]
+    os.utime(following, (2, 2))
+    codes, place = read_on(logs, log, place)
+    assert codes == [500, 200, 200]
+    log.write_bytes(line(404))  # the set is through: rotatelogs empties the file and goes on in it
+    assert read_on(logs, log, place)[0] == [404]
+
+
+def test_the_end_of_a_renamed_file_is_read_too(logs, tmp_path):
+    log = tmp_path / "audit.log"
+    log.write_bytes(line())
+    _codes, place = read_on(logs, log, None)
+    with log.open("ab") as stream:
+        stream.write(line(500))
+    os.utime(log, (1, 1))
+    log.rename(tmp_path / "audit.log.1")
+    log.write_bytes(line(404))
+    assert read_on(logs, log, place)[0] == [500, 404]
+
+
+def test_much_is_read_in_parts(logs, tmp_path, monkeypatch):
+    monkeypatch.setattr(logs, "CHUNK", 100)
+    log = tmp_path / "access.json"
+    log.write_bytes(b"")
+    _codes, place = read_on(logs, log, None)
+    log.write_bytes(line() * 50 + b"x" * 250 + b"\n" + line(404))
+    counts, lines = [], [b""]
+    while lines:
+        lines, place = logs.unread(str(log), place)
+        counts.append(len(lines))
+        last = lines[-1] if lines else last
+    assert max(counts) < 5
+    assert json.loads(last)["status"] == 404  # a line that is too long to be one holds nothing up
 
 
 def test_a_log_that_is_not_there_yet_and_a_state_that_cannot_be_read(access, tmp_path):
-    log = tmp_path / "access.json"
-    state = access.remembered(str(tmp_path / "no.json"))
-    lines, place = access.unread(str(log), state["place"])
-    assert not lines
-    log.write_bytes(line())
-    assert len(access.unread(str(log), place)[0]) == 1
-    (tmp_path / "broken.json").write_text("{")
-    assert access.remembered(str(tmp_path / "broken.json"))["totals"] == nothing()
-    (tmp_path / "older.json").write_text('{"place": {"offset": 7}}')
-    assert access.remembered(str(tmp_path / "older.json")) == {"place": {"offset": 7}, "totals": nothing(), "shown": []}
+    log, state = tmp_path / "access.json", tmp_path / "state.json"
+    state.write_text("{")
+    answers = access.Answers(str(state), str(log), ["left.out"])
+    assert "requests_total{" not in answers.text()
+    log.write_bytes(line() + line(host="left.out"))
+    assert 'code="200"} 0' in answers.text()
+    assert 'code="200"} 1' in answers.text()
+    again = access.Answers(str(state), str(log))  # another process goes on where this one was
+    log.write_bytes(log.read_bytes() + line())
+    assert 'code="200"} 2' in again.text()
+
+
+def test_a_part_that_fails_leaves_its_file_and_the_others_go_on(tmp_path, capsys):
+    host = importlib.import_module("host_metrics")
+
+    class Part:
+        def __init__(self, answer):
+            self.text = answer
+
+    assert host.measure({"a": Part(lambda: "a 1\n")}, str(tmp_path))
+    assert not host.measure({"a": Part(lambda: 1 / 0), "b": Part(lambda: "b 2\n")}, str(tmp_path))
+    assert [(tmp_path / f"evenkeel_{name}.prom").read_text() for name in "ab"] == ["a 1\n", "b 2\n"]
+    assert "ZeroDivisionError" in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ Everything is asked of the kernel, so that it is true of an application that han
     busy slots     accepted connections on the group's socket: mod_wsgi takes one for each running request and none ahead
     queue          connections that nobody has accepted yet, and the kernel's limit for them (`ss -xa`)
     processes      children of Apache whose command line shows the group's name (/proc)
-    starts         processes that an earlier run had not seen; one that lives shorter than the timer's interval may be missed
+    starts         processes that an earlier run had not seen; one that lives shorter than the interval may be missed
 
 Which groups there are, and with how many slots, is read from the generation of Apache's configuration that is current.
 """
@@ -192,13 +192,8 @@ def replace(path, text):
     os.rename(temporary, path)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--configuration", required=True, help="Apache's configuration directory")
-    parser.add_argument("--pid-file", required=True, help="where Apache writes its process id")
-    parser.add_argument("--state", required=True, help="file that remembers which processes were seen")
-    parser.add_argument("--output", required=True, help="text file for node_exporter, NAME.prom")
-    arguments = parser.parse_args()
+def look(arguments):
+    """Measure once and write it."""
     began = time.monotonic()
     parent = int(read(arguments.pid_file) or 0)
     room = len(read("/proc/%d/cmdline" % parent).split(b"\0")[0])
@@ -209,6 +204,19 @@ def main():
     values, state = measure(groups, sockets(listing, parent), children(parent) if parent else [], uptime, seen)
     replace(arguments.output, exposition(values, time.monotonic() - began, time.time()))
     replace(arguments.state, json.dumps(state))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--configuration", required=True, help="Apache's configuration directory")
+    parser.add_argument("--pid-file", required=True, help="where Apache writes its process id")
+    parser.add_argument("--state", required=True, help="file that remembers which processes were seen")
+    parser.add_argument("--output", required=True, help="text file for node_exporter, NAME.prom")
+    parser.add_argument("--interval", type=float, required=True, help="seconds between two looks; one process that stays costs less than Python's start")
+    arguments = parser.parse_args()
+    while True:
+        look(arguments)
+        time.sleep(arguments.interval)
 
 
 if __name__ == "__main__":

@@ -1,57 +1,16 @@
 # Copyright (c) 2026, the evenkeel.wsgi authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Apache answered, as a text file for node_exporter: counts and times from its access log. Role: evenkeel.wsgi.security_baseline
-
-Reads on where the last run stopped. rotatelogs goes round a fixed set of files (access.json, access.json.1, …): the one that was
-written to last is the current one, and the one before is read to its end first.
-"""
+"""What Apache answered, from its access log: counts and times. Role: evenkeel.wsgi.security_baseline"""
 
 from __future__ import annotations
 
-import argparse
-import glob
 import json
-import os
 
-from evenkeel_textfile import family, replace
+from evenkeel_logs import unread
+from evenkeel_textfile import family, remembered, replace
 
 BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # s
-AT_MOST = 64 * 2**20  # bytes read in one run; more waits for the next
-
-
-def current(log):
-    """Path of the file of the set that was written to last; None before the first request."""
-    files = [path for path in glob.glob(glob.escape(log) + "*") if path == log or path[len(log) + 1 :].isdigit()]
-    return max(files, key=lambda path: os.stat(path).st_mtime_ns, default=None)
-
-
-def whole_lines(path, offset, room):
-    """(lines, offset after them): what was added since, without a last line that is still being written."""
-    with open(path, "rb") as stream:
-        stream.seek(offset)
-        text = stream.read(room)
-    end = text.rfind(b"\n") + 1
-    return text[:end].splitlines(), offset + end
-
-
-def unread(log, place):
-    """(lines, new place). place: {"path", "inode", "offset"} of the last run; without one, only what comes from now on counts."""
-    newest = current(log)
-    if newest is None:
-        return [], place or {"path": log, "inode": 0, "offset": 0}
-    state = os.stat(newest)
-    if not place:
-        return [], {"path": newest, "inode": state.st_ino, "offset": state.st_size}
-    lines = []
-    if (place["path"], place["inode"]) != (newest, state.st_ino):
-        if os.path.exists(place["path"]) and os.stat(place["path"]).st_ino == place["inode"]:
-            lines, _offset = whole_lines(place["path"], place["offset"], AT_MOST)
-        place = {"path": newest, "inode": state.st_ino, "offset": 0}
-    if place["offset"] > state.st_size:  # it went round and was emptied
-        place = dict(place, offset=0)
-    added, offset = whole_lines(newest, place["offset"], AT_MOST)
-    return lines + added, dict(place, offset=offset)
 
 
 def count(lines, totals, left_out=()):
@@ -101,29 +60,21 @@ def exposition(totals, shown):
     return "\n".join(lines) + "\n"
 
 
-def remembered(path):
-    """What the last run wrote down, also one of an earlier release; nothing when that cannot be read."""
-    nothing = {"place": None, "totals": {"codes": {}, "times": {}, "unreadable": 0}, "shown": []}
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return {**nothing, **json.load(stream)}
-    except (OSError, ValueError):
-        return nothing
+class Answers:
+    """The counts since they were first kept."""
 
+    def __init__(self, state, log, leave_out=()):
+        """state: file that remembers the counts and how far the log was read; leave_out: virtual hosts that do not count."""
+        self.path, self.log, self.leave_out = state, log, leave_out
+        nothing = {"place": None, "totals": {"codes": {}, "times": {}, "unreadable": 0}, "shown": []}
+        self.state = {**nothing, **remembered(state)}
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--log", required=True, help="Apache's access log, one JSON object per line")
-    parser.add_argument("--state", required=True, help="file that remembers how far the log was read")
-    parser.add_argument("--output", required=True, help="text file for node_exporter, NAME.prom")
-    parser.add_argument("--leave-out", nargs="*", default=[], help="virtual hosts that do not count")
-    arguments = parser.parse_args()
-    state = remembered(arguments.state)
-    lines, place = unread(arguments.log, state["place"])
-    count(lines, state["totals"], arguments.leave_out)
-    replace(arguments.output, exposition(state["totals"], state["shown"]))
-    replace(arguments.state, json.dumps({"place": place, "totals": state["totals"], "shown": state["shown"]}))
-
-
-if __name__ == "__main__":
-    main()
+    def text(self):
+        """Read on and return the text for Prometheus."""
+        state, lines = self.state, [b""]
+        while lines:
+            lines, state["place"] = unread(self.log, state["place"])
+            count(lines, state["totals"], self.leave_out)
+        text = exposition(state["totals"], state["shown"])
+        replace(self.path, json.dumps(state))
+        return text

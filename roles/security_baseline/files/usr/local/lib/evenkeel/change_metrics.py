@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the evenkeel.wsgi authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What somebody changed on this host past Ansible, as a text file for node_exporter. Role: evenkeel.wsgi.security_baseline
+"""What somebody changed on this host past Ansible. Role: evenkeel.wsgi.security_baseline
 
 A generation of Apache's configuration is written once, together with a record of what is in it: whatever differs from the record
 was changed by hand. The same holds for Apache's drop-ins of systemd, and for modules and sites that the generation keeps off.
@@ -9,14 +9,13 @@ was changed by hand. The same holds for Apache's drop-ins of systemd, and for mo
 
 from __future__ import annotations
 
-import argparse
 import grp
 import json
 import os
 import pwd
 import re
 
-from evenkeel_textfile import family, replace
+from evenkeel_textfile import family
 
 SWITCHES = {"modules": "mods-enabled/%s.load", "sites": "sites-enabled/%s.conf", "confs": "conf-enabled/%s.conf"}
 NOT_TEXTS = ("record.json", "proven")
@@ -70,15 +69,13 @@ def exposition(paths, users):
     return "\n".join(lines) + "\n"
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--apache", required=True, help="Apache's configuration directory")
-    parser.add_argument("--drop-ins", required=True, help="directory of the drop-ins of Apache's unit")
-    parser.add_argument("--groups", nargs="+", required=True, help="groups whose members may become root")
-    parser.add_argument("--output", required=True, help="text file for node_exporter, NAME.prom")
-    arguments = parser.parse_args()
-    replace(arguments.output, exposition(changed(arguments.apache, arguments.drop_ins), administrators(arguments.groups)))
+class Changes:
+    """What differs now."""
 
+    def __init__(self, _state, apache, drop_ins, groups):
+        """apache: its configuration directory; drop_ins: directory of the drop-ins of its unit; groups: whose members may become root."""
+        self.apache, self.drop_ins, self.groups = apache, drop_ins, groups
 
-if __name__ == "__main__":
-    main()
+    def text(self):
+        """Return the text for Prometheus."""
+        return exposition(changed(self.apache, self.drop_ins), administrators(self.groups))

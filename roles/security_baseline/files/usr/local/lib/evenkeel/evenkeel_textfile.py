@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the evenkeel.wsgi authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What programs share that write a text file for node_exporter. Role: evenkeel.wsgi.security_baseline"""
+"""What the parts of host_metrics.py share. Role: evenkeel.wsgi.security_baseline"""
 
 from __future__ import annotations
 
@@ -27,3 +27,12 @@ def replace(path, text):
         os.fchmod(stream.fileno(), 0o644)
         stream.write(text)
     os.rename(temporary, path)
+
+
+def remembered(path):
+    """What was written down in a file of JSON; nothing when there is none or it cannot be read."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return json.load(stream)
+    except (OSError, ValueError):
+        return {}
