@@ -16,6 +16,8 @@ description:
   - Appends one JSON object per line to a file on the controller, for the start and end of a run and for every task that changed something or failed.
   - "Each line has: C(time), C(run), C(user), C(from), C(event), and for a task C(host), C(task), C(action) and C(check)."
   - "Never a value: no arguments, results, differences, loop items or extra variables, so that no secret can get into it."
+  - On the hosts themselves, the same words who, from where and which commit come before each module's line in their logs
+    (C(journalctl -g ansible-)), unless C(target_log_info) is configured otherwise.
   - Ansible goes on when the log cannot be written, and warns at each line; so watch that the file grows.
 requirements:
   - Enable it in C(ansible.cfg), C(callbacks_enabled = evenkeel.wsgi.change_log).
@@ -32,43 +34,15 @@ options:
 """
 
 import datetime
-import getpass
 import json
 import os
-import socket
-import subprocess
 import typing as t
 import uuid
 
 from ansible import context
 from ansible.errors import AnsibleError
 from ansible.plugins.callback import CallbackBase
-
-
-def commit(folder: str) -> str:
-    """Return the commit that a folder is at, with "+changes" when files differ from it; empty outside git."""
-
-    def git(*arguments: str) -> str:
-        done = subprocess.run(["git", "-C", folder, *arguments], capture_output=True, text=True, check=False, timeout=10)
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    try:
-        head = git("rev-parse", "HEAD")
-        return head + ("+changes" if head and git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-
-
-def who() -> dict[str, str]:
-    """Return the user and where they sit: the one behind sudo, and the other end of an SSH session."""
-    user = os.environ.get("SUDO_USER") or getpass.getuser()
-    return {"user": user, "from": (os.environ.get("SSH_CONNECTION") or "").partition(" ")[0] or socket.gethostname()}
-
-
-def inventories(sources: t.Iterable[str]) -> dict[str, str]:
-    """Return {inventory: commit} of those that are files or folders."""
-    paths = [os.path.abspath(source) for source in sources if os.path.exists(source)]
-    return {path: commit(path if os.path.isdir(path) else os.path.dirname(path)) for path in paths}
+from ansible_collections.evenkeel.wsgi.plugins.module_utils import _change_origin
 
 
 class CallbackModule(CallbackBase):
@@ -81,7 +55,8 @@ class CallbackModule(CallbackBase):
 
     def __init__(self, display: t.Any = None) -> None:
         super().__init__(display)
-        self.run = {"run": uuid.uuid4().hex[:12], **who()}
+        os.environ[_change_origin.RUN] = uuid.uuid4().hex[:12]
+        self.run = {"run": os.environ[_change_origin.RUN], **_change_origin.who()}
 
     def write(self, event: str, **more: t.Any) -> None:
         """Append one line, whole: short appends of several runs do not mix."""
@@ -97,15 +72,16 @@ class CallbackModule(CallbackBase):
             raise AnsibleError(f"evenkeel.wsgi.change_log: {path} cannot be written: {exc}. Set path in [callback_change_log] of ansible.cfg.") from exc
 
     def v2_playbook_on_start(self, playbook: t.Any) -> None:
-        """Tell what begins."""
+        """Tell what begins, here and in the logs of all hosts."""
         arguments = context.CLIARGS
+        os.environ.setdefault("ANSIBLE_TARGET_LOG_INFO", _change_origin.origin(arguments.get("inventory") or ()))
         self.write(
             "start",
             playbook=os.path.basename(getattr(playbook, "_file_name", "")),
             check=bool(arguments.get("check")),
             limit=arguments.get("subset") or "",
             tags=[tag for tag in arguments.get("tags") or () if tag != "all"],
-            inventories=inventories(arguments.get("inventory") or ()),
+            inventories=_change_origin.inventories(arguments.get("inventory") or ()),
         )
 
     def task(self, event: str, result: t.Any) -> None:

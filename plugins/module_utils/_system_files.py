@@ -29,20 +29,24 @@ class Record:
 
     files: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
+    readers: tuple[str, ...] = ()
+    unfinished: bool = False
 
     @classmethod
     def parse(cls, text: bytes | None) -> Record:
         """Read it; a host without one has nothing of this owner."""
         data = json.loads(text) if text else {}
-        return cls(tuple(data.get("files", ())), tuple(data.get("units", ())))
+        return cls(*(tuple(data.get(name, ())) for name in ("files", "units", "readers")), data.get("unfinished", False))
 
     def dump(self) -> bytes:
         """Write it."""
-        return (json.dumps({"files": sorted(self.files), "units": sorted(self.units)}, indent=1) + "\n").encode()
+        lists = {"files": sorted(self.files), "units": sorted(self.units), "readers": sorted(self.readers)}
+        return (json.dumps({**lists, **({"unfinished": True} if self.unfinished else {})}, indent=1) + "\n").encode()
 
     def union(self, other: Record) -> Record:
         """Return what may be there in the middle of a run."""
-        return Record(tuple(sorted({*self.files, *other.files})), tuple(sorted({*self.units, *other.units})))
+        both = ((self.files, other.files), (self.units, other.units), (self.readers, other.readers))
+        return Record(*(tuple(sorted({*mine, *theirs})) for mine, theirs in both), unfinished=True)
 
 
 def check(paths: t.Iterable[str], units: t.Iterable[str]) -> None:

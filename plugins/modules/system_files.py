@@ -72,6 +72,13 @@ options:
     type: list
     elements: str
     default: []
+  readers:
+    description:
+      - Units that are not the owner's and read O(files), such as C(systemd-journald.service). They reload, or restart where they cannot,
+        when one of the files changed or was removed, if they run.
+    type: list
+    elements: str
+    default: []
   record_directory:
     description: Where the module remembers.
     type: path
@@ -123,7 +130,7 @@ files:
   returned: always
   sample: [/etc/systemd/system/shop-clean.timer]
 units:
-  description: Units that were started or restarted.
+  description: Units that were started, restarted or reloaded.
   type: list
   elements: str
   returned: always
@@ -184,12 +191,12 @@ def apply(host: Host, folders: list[dict[str, t.Any]], files: list[dict[str, t.A
 
 def reconcile(module: AnsibleModule) -> dict[str, t.Any]:
     """Do what the module is for and return its results."""
-    folders, units = module.params["folders"], module.params["units"]
+    folders, units, readers = (module.params[name] for name in ("folders", "units", "readers"))
     secrets = module.params["secret_files"]
     files = [*module.params["files"], *({"path": path, "content": text, "mode": "0600"} for path, text in secrets.items())]
-    core.check([item["path"] for item in (*folders, *files)], units)
+    core.check([item["path"] for item in (*folders, *files)], [*units, *readers])
     host = Host(module)
-    wanted = core.Record(tuple(file["path"] for file in files), tuple(units))
+    wanted = core.Record(tuple(file["path"] for file in files), tuple(units), tuple(readers))
     gone = core.Record(
         tuple(path for path in host.record.files if path not in wanted.files), tuple(unit for unit in host.record.units if unit not in wanted.units)
     )
@@ -197,8 +204,10 @@ def reconcile(module: AnsibleModule) -> dict[str, t.Any]:
         folder for folder in folders if core.folder_differs(folder["path"], core.account(folder["owner"], folder["group"]), core.mode(folder["mode"]))
     ]
     other_files = [file for file in files if file_differs(file["path"], file["content"].encode(), core.mode(file["mode"]))]
-    restart = units if other_files else host.unsettled(units)
-    changed = bool(other_folders or other_files or restart or gone.files or gone.units)
+    torn = host.record.unfinished
+    restart = units if other_files or torn else host.unsettled(units)
+    tell = sorted({*host.record.readers, *readers}) if other_files or gone.files or torn else []
+    changed = bool(other_folders or other_files or restart or gone.files or gone.units or torn)
     diff = [
         {"before_header": file["path"], "after_header": file["path"], "before": _text(file["path"]), "after": file["content"]}
         for file in other_files
@@ -212,12 +221,14 @@ def reconcile(module: AnsibleModule) -> dict[str, t.Any]:
         if restart:
             host.systemctl("enable", *restart)
             host.systemctl("restart", *restart)
+        if tell:
+            host.systemctl("try-reload-or-restart", *tell)
         host.keep_record(wanted)
     return {
         "changed": changed,
         "folders": [folder["path"] for folder in other_folders],
         "files": [file["path"] for file in other_files],
-        "units": list(restart),
+        "units": [*restart, *tell],
         "removed": list(gone.files),
         "diff": diff,
     }
@@ -258,6 +269,7 @@ def main() -> None:
             },
             "secret_files": {"type": "dict", "default": {}, "no_log": True},
             "units": {"type": "list", "elements": "str", "default": []},
+            "readers": {"type": "list", "elements": "str", "default": []},
             "record_directory": {"type": "path", "default": "/var/lib/evenkeel"},
         },
         supports_check_mode=True,

@@ -26,8 +26,17 @@ PLAY = """
     - name: Each of them
       ansible.builtin.copy: {content: "{{ item }}", dest: "{{ folder }}/{{ item }}", mode: "0600"}
       loop: [planted-secret-2]
+    - name: What the host's log is told
+      log_info: {path: "{{ folder }}/told"}
     - name: Fail
       ansible.builtin.fail: {msg: "{{ secret }}"}
+"""
+MODULE = """
+from ansible.module_utils.basic import AnsibleModule
+module = AnsibleModule(argument_spec={"path": {"type": "path"}})
+with open(module.params["path"], "w") as stream:
+    stream.write(module._target_log_info)
+module.exit_json(changed=False)
 """
 
 
@@ -38,6 +47,8 @@ def lines(tmp_path_factory):
     (folder / "collections/ansible_collections/evenkeel").mkdir(parents=True)
     (folder / "collections/ansible_collections/evenkeel/wsgi").symlink_to(ROOT)
     (folder / "play.yml").write_text(PLAY)
+    (folder / "library").mkdir()
+    (folder / "library/log_info.py").write_text(MODULE)
     (folder / "hosts").write_text(f"web1 ansible_connection=local ansible_python_interpreter={sys.executable}\n")
     (folder / ".gitignore").write_text("*\n!hosts\n")
     git = ["git", "-C", str(folder), "-c", "user.name=t", "-c", "user.email=t@example.org"]
@@ -59,11 +70,11 @@ def lines(tmp_path_factory):
     assert log.stat().st_mode & 0o777 == 0o600
     assert "planted-secret" not in log.read_text()
     head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
-    return [json.loads(line) for line in log.read_text().splitlines()], head, str(folder / "hosts")
+    return [json.loads(line) for line in log.read_text().splitlines()], head, str(folder / "hosts"), (folder / "told").read_text()
 
 
 def test_it_says_who_from_where_and_from_which_commit(lines):
-    entries, head, inventory = lines
+    entries, head, inventory, _told = lines
     assert {(entry["user"], entry["from"]) for entry in entries} == {("alice", "203.0.113.7")}
     assert len({entry["run"] for entry in entries}) == 1
     assert entries[0]["event"] == "start"
@@ -81,4 +92,9 @@ def test_it_says_what_changed_and_what_failed_and_nothing_else(lines):
 
 def test_it_says_how_the_run_ended(lines):
     assert lines[0][-1]["event"] == "end"
-    assert lines[0][-1]["hosts"] == {"web1": {"ok": 3, "changed": 2, "failures": 1, "unreachable": 0}}
+    assert lines[0][-1]["hosts"] == {"web1": {"ok": 4, "changed": 2, "failures": 1, "unreachable": 0}}
+
+
+def test_the_hosts_own_log_gets_the_same_words(lines):
+    entries, head, _inventory, told = lines
+    assert told == f"run={entries[0]['run']} user=alice from=203.0.113.7 inventory={head}"

@@ -81,6 +81,17 @@ def test_refusals(place: pathlib.Path, parameters: dict[str, t.Any], told: str) 
     assert told in result["msg"]
 
 
+def test_a_run_that_was_killed_is_finished_by_the_next_one(place: pathlib.Path) -> None:
+    """It may have written a file and told nobody: the record says that it had begun."""
+    file = {"path": str(place / "one"), "content": "1"}
+    run(place, files=[file])
+    record = place / "records/system_files-shop.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), "unfinished": True}))
+    assert run(place, check=True, files=[file])["changed"]
+    assert run(place, files=[file])["changed"]
+    assert not run(place, files=[file])["changed"]
+
+
 def test_a_link_in_place_of_a_folder_is_refused(place: pathlib.Path) -> None:
     """The folder's owner could have put it there to get another folder."""
     (place / "media").symlink_to("/etc")
