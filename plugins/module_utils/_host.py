@@ -221,6 +221,8 @@ def describe(affinity, hostname, packages, root="/", python=None):
         "packages": sorted(packages),
         "trusted_proxies": trusted_proxies(root),
         "users": local_users(root),
+        # What systemd found at its start; empty on a machine, virtual or not.
+        "container": (read(root, "/run/systemd/container") or "").strip(),
     }
 
 

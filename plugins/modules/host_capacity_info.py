@@ -133,6 +133,11 @@ ansible_facts:
           type: list
           elements: str
           sample: [10.0.1.0/24]
+        container:
+          description: Kind of container that the host is, as systemd names it; empty for a machine, virtual or not.
+          returned: always
+          type: str
+          sample: ""
         users:
           description: Home and shell of each account in C(/etc/passwd), by name.
           returned: always

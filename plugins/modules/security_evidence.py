@@ -43,7 +43,7 @@ options:
         elements: int
         default: []
       files:
-        description: Text files of metrics that a timer writes.
+        description: Text files of metrics that are written all the time.
         type: list
         elements: path
         default: []
@@ -96,6 +96,23 @@ options:
         description: How old a drill's last success may be, in days.
         type: int
         default: 92
+  logs:
+    description: Look at what is written down of people's and Ansible's actions, and whether it leaves the host.
+    type: dict
+    suboptions:
+      journal_mib:
+        description: How much of the disk the journal may take, in MiB; 0 when nobody bounds it.
+        type: int
+        default: 0
+      audit_keys:
+        description: Keys that rules of the kernel's audit must have.
+        type: list
+        elements: str
+        default: []
+      receiver_port:
+        description: Port of the receiver of logs; 0 when there is none.
+        type: int
+        default: 0
   exceptions:
     description: Controls that are unmet on purpose.
     type: list

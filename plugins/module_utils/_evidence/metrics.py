@@ -48,8 +48,8 @@ def metrics_on_one_address(ports: t.Mapping[int, t.Sequence[str]]) -> tuple[bool
     line="day_one",
     against="numbers that stopped and look like peace",
     proof="age of each text file of metrics",
-    cost="a timer every security_baseline_metrics_interval_s",
-    wants=f"each written within {FRESH} s; look at systemctl list-timers 'evenkeel-*'",
+    cost="a look every security_baseline_metrics_interval_s; see script/bench monitoring",
+    wants=f"each written within {FRESH} s; look at systemctl status 'evenkeel-*-metrics'",
 )
 def metrics_are_fresh(ages: t.Mapping[str, float | None]) -> tuple[bool | None, str]:
     """Judge the text files of metrics. ages: {name: seconds since it was written, None when it is not there}."""
@@ -60,7 +60,7 @@ def metrics_are_fresh(ages: t.Mapping[str, float | None]) -> tuple[bool | None, 
 @control(
     line="reviews",
     against="a change by hand that no review saw and the next run undoes",
-    proof="Apache's files compared with the generation's record, on a timer",
+    proof="Apache's files compared with the generation's record, all the time",
     cost="none",
     wants="no file changed outside Ansible; security_baseline_metrics: true",
 )
