@@ -15,7 +15,8 @@ from pathlib import Path
 
 import frame
 
-UNITS = "prometheus-node-exporter.service prometheus-apache-exporter.service evenkeel-host-metrics.timer evenkeel-wsgi-metrics.timer"
+# Whatever runs that the topic brought: exporters, what measures, what sends logs away.
+LIST = "systemctl list-units --plain --no-legend --type=service --state=running 'prometheus-*-exporter.service' 'evenkeel-*'"
 INTERVAL = 15  # s, how often Prometheus asks
 
 
@@ -74,10 +75,12 @@ def main() -> None:
     inventory = frame.write_inventory(hosts)
     frame.run("ansible-playbook", *inventory, frame.ROOT / "examples/broker.yml")
     frame.run("ansible-playbook", *inventory, "-e", f"security_baseline_metrics_address={frame.NET}.11", "evenkeel.wsgi.site")
+    units = " ".join(line.split()[0] for line in shell(hosts[0], LIST).splitlines())
+    print(f"measured: {units}", flush=True)
     runs = []
     for _round in range(options.rounds):
         for measured in (True, False):
-            shell(hosts[0], f"systemctl {'start' if measured else 'stop'} {UNITS}")
+            shell(hosts[0], f"systemctl {'start' if measured else 'stop'} {units}")
             time.sleep(5)
             runs.append(idle(hosts[0], options.seconds, scraped=measured))
             print(runs[-1], flush=True)

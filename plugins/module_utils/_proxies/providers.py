@@ -29,5 +29,5 @@ def provider_hop(name: str, data: t.Any, *, today: datetime.date, refuse_days: i
     cure = "Run playbook evenkeel.wsgi.update_providers on a machine with access to the Internet"
     if age > refuse_days:
         raise ValueError(f"{told}; the limit is {refuse_days}, and addresses that the provider gave back may belong to anybody by now. {cure}")
-    hop = {"name": name, "kind": "public", "provider": str(data["provider"]), "networks": [str(network) for network in data["networks"]]}
+    hop = {"name": name, "kind": "public", "provider": f"{data['provider']}, as of {data['date']}", "networks": [str(network) for network in data["networks"]]}
     return hop, f"{told}. {cure}" if age > WARN_DAYS else ""

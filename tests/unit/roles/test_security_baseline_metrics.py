@@ -212,4 +212,46 @@ def test_a_host_without_generations_has_nothing_to_differ_from(change, tmp_path)
 
 def test_who_may_become_root(change):
     assert "root" in change.administrators(["no-such-group"])
-    assert 'evenkeel_administrator{user="root"} 1' in change.exposition([], ["root"])
+    assert 'evenkeel_administrator{user="root"} 1' in change.exposition([], ["root"], {})
+
+
+def test_how_old_the_networks_of_public_proxies_are(change, apache):
+    generation = apache / "apache2/evenkeel/generations/4"
+    (generation / "remoteip_alb-remoteip.conf").write_text(
+        "# Hop alb: private, so Internal.\n# Hop cdn: public (Example CDN, https://cdn.example/ips, as of 2026-07-02), so Trusted. It can not claim …\n"
+    )
+    assert change.trusted(str(apache / "apache2")) == {"cdn": 1782950400}
+    assert 'evenkeel_trusted_proxies_timestamp_seconds{hop="cdn"} 1782950400' in change.exposition([], [], {"cdn": 1782950400})
+    assert change.trusted(str(apache / "nowhere")) == {}
+
+
+AUDIT = """\
+type=SYSCALL msg=audit(1795300000.101:411): arch=c000003e syscall=257 success=yes exit=3 items=1 auid=1000 uid=0 comm="cat" exe="/usr/bin/cat" key="%s"
+type=PATH msg=audit(1795300000.101:411): item=0 name="/srv/shop/people.csv" key="%s"
+type=USER_CMD msg=audit(1795300001.000:412): pid=9 uid=1000 msg='cwd="/" cmd="key=evenkeel-secrets" exe="/usr/bin/sudo"'
+"""
+
+
+def test_actions_are_counted_by_the_key_of_their_rule(tmp_path):
+    logs = importlib.import_module("log_metrics")
+    log = tmp_path / "audit.log"
+    log.write_text(AUDIT % ("evenkeel-sensitive", ""))
+    audit = logs.Audit(str(tmp_path / "state"), str(log), ["evenkeel-sensitive", "evenkeel-secrets"])
+    assert 'evenkeel_audit_events_total{key="evenkeel-sensitive"} 0' in audit.text()  # what was there before does not count
+    with log.open("a") as stream:
+        stream.write(AUDIT % ("evenkeel-sensitive", "") + AUDIT % ("somebody-elses", ""))
+    assert 'key="evenkeel-sensitive"} 1' in audit.text()
+    again = logs.Audit(str(tmp_path / "state"), str(log), ["evenkeel-sensitive", "evenkeel-secrets"]).text()
+    assert 'key="evenkeel-sensitive"} 1' in again
+    assert 'key="evenkeel-secrets"} 0' in again
+    assert "somebody" not in again
+
+
+def test_what_waits_for_the_receiver_is_added_up(tmp_path):
+    logs = importlib.import_module("log_metrics")
+    (tmp_path / "spool.00000001").write_bytes(b"x" * 700)
+    (tmp_path / "spool.qi").write_bytes(b"x" * 7)
+    (tmp_path / "journal").write_bytes(b"x")
+    text = logs.Spool(None, str(tmp_path), 2**30).text()
+    assert "evenkeel_log_spool_bytes 707\n" in text
+    assert "evenkeel_log_spool_limit_bytes 1073741824\n" in text

@@ -24,7 +24,7 @@ def after(days: int, data=None, refuse_days: int = 365):
 
 
 def test_a_file_is_a_public_hop():
-    assert after(0) == ({"name": "cdn", "kind": "public", "provider": "Example CDN", "networks": ["203.0.113.0/24"]}, "")
+    assert after(0) == ({"name": "cdn", "kind": "public", "provider": "Example CDN, as of 2026-01-01", "networks": ["203.0.113.0/24"]}, "")
 
 
 @pytest.mark.parametrize(("days", "warned"), [(90, False), (91, True), (365, True)])

@@ -9,11 +9,13 @@ was changed by hand. The same holds for Apache's drop-ins of systemd, and for mo
 
 from __future__ import annotations
 
+import calendar
 import grp
 import json
 import os
 import pwd
 import re
+import time
 
 from evenkeel_textfile import family
 
@@ -55,17 +57,27 @@ def changed(apache, drop_ins):
     return sorted(found + [path for path in switches if os.path.lexists(path)])
 
 
+def trusted(apache):
+    """{hop: when its networks were published, in s since 1970} of the public proxies that the current generation trusts."""
+    match = re.search(r"^Define EVENKEEL_GENERATION (\S+)", read(os.path.join(apache, "evenkeel/current.conf")) or "", re.M)
+    text = read(os.path.join(match.group(1), "remoteip_alb-remoteip.conf")) if match else None
+    dated = re.findall(r"^# Hop (\S+): public \(.*, as of (\d{4}-\d\d-\d\d)\)", text or "", re.M)
+    return {hop: calendar.timegm(time.strptime(date, "%Y-%m-%d")) for hop, date in dated}
+
+
 def administrators(groups):
     """Names of the users that may become root: members of the groups, and users with root's number."""
     members = {user for group in grp.getgrall() if group.gr_name in groups for user in group.gr_mem}
     return sorted(members | {user.pw_name for user in pwd.getpwall() if user.pw_uid == 0})
 
 
-def exposition(paths, users):
+def exposition(paths, users, hops):
     """The text that Prometheus reads."""
     files = [("", {"file": path}, 1) for path in paths]
     lines = family("evenkeel_changed_file", "gauge", "A file of ours, or a switch that we keep off, that was changed outside Ansible.", files)
     lines += family("evenkeel_administrator", "gauge", "A user that may become root.", [("", {"user": user}, 1) for user in users])
+    dates = [("", {"hop": hop}, at) for hop, at in hops.items()]
+    lines += family("evenkeel_trusted_proxies_timestamp_seconds", "gauge", "When the networks of a trusted public proxy were published.", dates)
     return "\n".join(lines) + "\n"
 
 
@@ -78,4 +90,4 @@ class Changes:
 
     def text(self):
         """Return the text for Prometheus."""
-        return exposition(changed(self.apache, self.drop_ins), administrators(self.groups))
+        return exposition(changed(self.apache, self.drop_ins), administrators(self.groups), trusted(self.apache))

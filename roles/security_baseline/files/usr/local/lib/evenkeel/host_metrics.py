@@ -21,8 +21,9 @@ import traceback
 from access_metrics import Answers
 from change_metrics import Changes
 from evenkeel_textfile import replace
+from log_metrics import Audit, Spool
 
-PARTS = {"http": Answers, "changes": Changes}  # name in the settings and of the text file: class
+PARTS = {"http": Answers, "changes": Changes, "audit": Audit, "spool": Spool}  # name in the settings and of the text file: class
 
 
 def measure(parts, directory):
