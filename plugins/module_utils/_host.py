@@ -12,6 +12,7 @@ asking process is the fallback only: a login session may carry limits of its own
 
 from __future__ import annotations
 
+import json
 import os
 import re
 
@@ -172,9 +173,20 @@ def installed_packages(text):
 
 
 def local_users(root="/"):
-    """``{name: {home, shell}}`` of the accounts in /etc/passwd; those of a directory service are not the host's to change."""
+    """``{name: {home, shell, gecos}}`` of the accounts in /etc/passwd; those of a directory service are not the host's to change."""
     rows = [line.split(":") for line in (read(root, "/etc/passwd") or "").splitlines()]
-    return {row[0]: {"home": row[5], "shell": row[6]} for row in rows if len(row) == 7}
+    return {row[0]: {"home": row[5], "shell": row[6], "gecos": row[4]} for row in rows if len(row) == 7}
+
+
+def owners(root="/"):
+    """Names under which the module system_files has files on the host."""
+    folder = "var/lib/evenkeel"
+    try:
+        names = os.listdir(os.path.join(root, folder))
+    except OSError:
+        return []
+    found = [match.group(1) for match in map(re.compile(r"system_files-(\w+)\.json").fullmatch, names) if match]
+    return sorted(name for name in found if json.loads(read(root, "%s/system_files-%s.json" % (folder, name)) or "{}").get("files"))
 
 
 def trusted_proxies(root="/"):
@@ -223,6 +235,7 @@ def describe(affinity, hostname, packages, root="/", python=None):
         "users": local_users(root),
         # What systemd found at its start; empty on a machine, virtual or not.
         "container": (read(root, "/run/systemd/container") or "").strip(),
+        "owners": owners(root),
     }
 
 

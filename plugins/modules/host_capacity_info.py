@@ -139,10 +139,16 @@ ansible_facts:
           type: str
           sample: ""
         users:
-          description: Home and shell of each account in C(/etc/passwd), by name.
+          description: Home, shell and comment of each account in C(/etc/passwd), by name.
           returned: always
           type: dict
-          sample: {shop: {home: /srv/shop, shell: /usr/sbin/nologin}}
+          sample: {shop: {home: /srv/shop, shell: /usr/sbin/nologin, gecos: ""}}
+        owners:
+          description: Names under which M(evenkeel.wsgi.system_files) has files on the host.
+          returned: always
+          type: list
+          elements: str
+          sample: [security_baseline]
 """
 
 import os

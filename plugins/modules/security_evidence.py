@@ -113,6 +113,27 @@ options:
         description: Port of the receiver of logs; 0 when there is none.
         type: int
         default: 0
+  access:
+    description: Look at accounts, sudo and sshd.
+    type: dict
+    suboptions:
+      people:
+        description: Accounts with a grant.
+        type: list
+        elements: str
+        default: []
+      break_glass:
+        description: The account for emergencies; empty when there is none.
+        type: str
+        default: ""
+      automation:
+        description: The account that Ansible connects with; empty when nobody answers for it.
+        type: str
+        default: ""
+      metrics:
+        description: The text file that the program which keeps the grants writes; empty when it is not there.
+        type: str
+        default: ""
   exceptions:
     description: Controls that are unmet on purpose.
     type: list

@@ -11,9 +11,17 @@ from __future__ import annotations
 
 import types
 
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._evidence import alarms, apache, backup, drills, logs, metrics, model
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._evidence import access, alarms, apache, backup, drills, logs, metrics, model
 
-TOPICS: dict[str, types.ModuleType] = {"apache": apache, "metrics": metrics, "alarms": alarms, "backup": backup, "drills": drills, "logs": logs}
+TOPICS: dict[str, types.ModuleType] = {
+    "apache": apache,
+    "metrics": metrics,
+    "alarms": alarms,
+    "backup": backup,
+    "drills": drills,
+    "logs": logs,
+    "access": access,
+}
 CONTROLS: dict[str, model.Control] = {
     control.id: control for topic in TOPICS.values() for control in vars(topic).values() if isinstance(control, model.Control)
 }

@@ -138,10 +138,17 @@ def test_only_fully_installed_packages_count():
 def test_local_users_and_what_is_no_account(tree):
     passwd = "root:x:0:0:root:/root:/bin/bash\nshop:x:999:999::/srv/shop:/usr/sbin/nologin\n+@directory\n"
     assert describe(tree(COMMON, {"etc/passwd": passwd}))["users"] == {
-        "root": {"home": "/root", "shell": "/bin/bash"},
-        "shop": {"home": "/srv/shop", "shell": "/usr/sbin/nologin"},
+        "root": {"home": "/root", "shell": "/bin/bash", "gecos": "root"},
+        "shop": {"home": "/srv/shop", "shell": "/usr/sbin/nologin", "gecos": ""},
     }
     assert describe("/nonexistent")["users"] == {}
+
+
+def test_owners_are_those_of_the_records(tree):
+    records = {"system_files-shop": '{"files": ["/etc/shop"]}', "system_files-gone": '{"files": []}', "celery_nodes": "{}"}
+    files = {f"var/lib/evenkeel/{name}.json": text for name, text in records.items()}
+    assert describe(tree(COMMON, files))["owners"] == ["shop"]
+    assert describe("/nonexistent")["owners"] == []
 
 
 def test_the_trusted_proxies_are_those_of_the_current_generation(tmp_path):
