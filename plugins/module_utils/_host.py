@@ -196,6 +196,11 @@ def trusted_proxies(root="/"):
     return re.findall(r"^(?:RemoteIP(?:Internal|Trusted)Proxy|# PROXY protocol from) (\S+)$", text or "", re.M)
 
 
+def reviewed(root="/"):
+    """Fingerprints of the risky inputs that were applied last, ``{topic: {variable: fingerprint}}``; role security_baseline keeps them."""
+    return json.loads(read(root, "/var/lib/evenkeel/reviewed.json") or "{}")
+
+
 QUERY = ("-W", "-f", "${Package}\t${db:Status-Status}\t${Version}\n")
 APACHE_PACKAGE, MOD_WSGI_PACKAGE = "apache2", "libapache2-mod-wsgi-py3"
 
@@ -232,6 +237,7 @@ def describe(affinity, hostname, packages, root="/", python=None):
         "mod_wsgi": mod_wsgi,
         "packages": sorted(packages),
         "trusted_proxies": trusted_proxies(root),
+        "reviewed": reviewed(root),
         "users": local_users(root),
         # What systemd found at its start; empty on a machine, virtual or not.
         "container": (read(root, "/run/systemd/container") or "").strip(),

@@ -138,6 +138,11 @@ ansible_facts:
           returned: always
           type: str
           sample: ""
+        reviewed:
+          description: Fingerprints of the risky inputs that role C(security_baseline) applied last, by topic.
+          returned: always
+          type: dict
+          sample: {network: {security_baseline_network_ingress: 44136fa355b3678a}}
         users:
           description: Home, shell and comment of each account in C(/etc/passwd), by name.
           returned: always

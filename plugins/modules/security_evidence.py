@@ -134,6 +134,14 @@ options:
         description: The text file that the program which keeps the grants writes; empty when it is not there.
         type: str
         default: ""
+  changes:
+    description: Look whether a risky change would be noticed.
+    type: dict
+    suboptions:
+      record:
+        description: File with the fingerprints of what was applied last.
+        type: path
+        default: /var/lib/evenkeel/reviewed.json
   exceptions:
     description: Controls that are unmet on purpose.
     type: list

@@ -212,3 +212,18 @@ def test_an_emptied_repository_is_not_taken_for_a_new_one(fleet):
     code, said = fleet.unit("evenkeel-backup")
     assert code and "does not exist" in said.replace("unable to open config file", "does not exist"), said
     assert fleet.vault.sh("ls /srv/evenkeel-backup/%s" % fleet.shop.name) == ""
+
+
+def test_a_change_of_where_data_goes_needs_another_persons_approval(fleet):
+    """Also in check mode, also for one topic alone, and before anything is touched."""
+    moved = {"security_baseline_backup_paths": ["/srv/shop/media", "/etc/shadow"]}
+    before = fleet.shop.sh("cat /etc/evenkeel/backup.json")
+    for flag in ("--check", "--diff"):
+        code, said = fleet.converge(flag, "--limit", fleet.shop.name, **moved)
+        assert code and "security_baseline_backup_paths: not as applied last" in said and "approved_by: another person" in said
+    approved = {"topic": "data", "reason": "a test", "requested_by": "alice", "approved_by": "alice", "until": "2099-12-31"}
+    code, said = fleet.converge("--limit", fleet.shop.name, **moved, security_baseline_changes=[approved])
+    assert code and "alice cannot approve an own request" in said
+    assert fleet.shop.sh("cat /etc/evenkeel/backup.json") == before
+    code, said = fleet.converge("--limit", fleet.shop.name, **moved, security_baseline_changes=[{**approved, "approved_by": "bob"}])
+    assert code == 0 and "/etc/shadow" in fleet.shop.sh("cat /etc/evenkeel/backup.json"), said

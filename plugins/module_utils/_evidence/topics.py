@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import types
 
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._evidence import access, alarms, apache, backup, drills, logs, metrics, model
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._evidence import access, alarms, apache, backup, changes, drills, logs, metrics, model
 
 TOPICS: dict[str, types.ModuleType] = {
     "apache": apache,
@@ -21,6 +21,7 @@ TOPICS: dict[str, types.ModuleType] = {
     "drills": drills,
     "logs": logs,
     "access": access,
+    "changes": changes,
 }
 CONTROLS: dict[str, model.Control] = {
     control.id: control for topic in TOPICS.values() for control in vars(topic).values() if isinstance(control, model.Control)
