@@ -142,6 +142,24 @@ options:
         description: File with the fingerprints of what was applied last.
         type: path
         default: /var/lib/evenkeel/reviewed.json
+  data:
+    description: Look whether data lies encrypted on its disk.
+    type: dict
+    suboptions:
+      volumes:
+        description: Where data lies.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          path:
+            description: A folder on the volume.
+            type: path
+            required: true
+          encrypted_by_provider:
+            description: Whether the provider is said to encrypt it, which the host cannot see.
+            type: bool
+            default: false
   exceptions:
     description: Controls that are unmet on purpose.
     type: list

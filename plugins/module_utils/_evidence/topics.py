@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import types
 
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._evidence import access, alarms, apache, backup, changes, drills, logs, metrics, model
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._evidence import access, alarms, apache, backup, changes, data, drills, logs, metrics, model
 
 TOPICS: dict[str, types.ModuleType] = {
     "apache": apache,
@@ -22,6 +22,7 @@ TOPICS: dict[str, types.ModuleType] = {
     "logs": logs,
     "access": access,
     "changes": changes,
+    "data": data,
 }
 CONTROLS: dict[str, model.Control] = {
     control.id: control for topic in TOPICS.values() for control in vars(topic).values() if isinstance(control, model.Control)
