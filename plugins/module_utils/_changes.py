@@ -11,6 +11,7 @@ import re
 import typing as t
 
 EXAMPLE = "{{topic: {topic}, reason: why, requested_by: who asks, approved_by: another person, until: {until}}}"
+NAMES = ("topic", "reason", "requested_by", "approved_by", "until")
 Inputs = t.Mapping[str, t.Mapping[str, t.Any]]
 
 
@@ -19,7 +20,7 @@ def fingerprint(value: t.Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def review(inputs: Inputs, recorded: Inputs, changes: t.Iterable[t.Mapping[str, str]], today: str) -> dict[str, t.Any]:
+def review(inputs: Inputs, recorded: Inputs, changes: t.Iterable[t.Mapping[str, t.Any]], today: str) -> dict[str, t.Any]:
     """Compare the wanted inputs with the recorded ones.
 
     inputs: {topic: {variable: value}}; recorded: {topic: {variable: fingerprint}} of what was applied last, empty on a host that is new to a
@@ -33,10 +34,11 @@ def review(inputs: Inputs, recorded: Inputs, changes: t.Iterable[t.Mapping[str, 
     changed = {topic: sorted(name for name, now in names.items() if recorded.get(topic, {}).get(name, now) != now) for topic, names in sorted(wanted.items())}
     changed = {topic: names for topic, names in changed.items() if names}
     refused, allowed = [], set()
-    for change in changes:
+    for given in changes:
+        change = {name: str(given.get(name) or "").strip() for name in NAMES}  # a date without quotes is no text in YAML
         problem = _problem(change, wanted)
         if problem:
-            refused.append(f"security_baseline_changes, {change.get('topic', '?')}: {problem}")
+            refused.append(f"security_baseline_changes, {change['topic'] or '?'}: {problem}")
         elif change["until"] >= today:  # one that has ended is history
             allowed.add(change["topic"])
     for topic, names in changed.items():
@@ -51,12 +53,12 @@ def review(inputs: Inputs, recorded: Inputs, changes: t.Iterable[t.Mapping[str, 
 
 def _problem(change: t.Mapping[str, str], topics: t.Container[str]) -> str:
     """Why a record of a change does not hold; empty when it does."""
-    for name in ("topic", "reason", "requested_by", "approved_by", "until"):
-        if not str(change.get(name) or "").strip():
+    for name in NAMES:
+        if not change[name]:
             return f"{name} is missing"
     if change["topic"] not in topics:
         return "there is no such topic here"
-    if change["requested_by"].strip().lower() == change["approved_by"].strip().lower():
+    if change["requested_by"].lower() == change["approved_by"].lower():
         return f"{change['approved_by']} cannot approve an own request: another person has to"
     if not re.fullmatch(r"\d{4}-\d\d-\d\d", change["until"]):
         return f"until is a date such as 2027-01-31, not {change['until']!r}"

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
 from ansible_collections.evenkeel.wsgi.plugins.module_utils import _changes as core
 
@@ -26,6 +28,7 @@ def test_a_change_without_a_record_is_refused_and_the_text_says_what_to_write():
 
 def test_with_a_record_of_another_persons_approval_it_is_allowed_until_its_date():
     assert refused([CHANGE]) == refused([CHANGE], "2027-01-31") == []
+    assert refused([{**CHANGE, "until": datetime.date(2027, 1, 31)}]) == []
     assert len(refused([CHANGE], "2027-02-01")) == 1
     assert len(refused([{**CHANGE, "topic": "identity"}])) == 1
 
