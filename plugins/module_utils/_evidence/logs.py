@@ -14,7 +14,7 @@ from ansible_collections.evenkeel.wsgi.plugins.module_utils._evidence.model impo
 UNITS = {"B": 1 / 2**20, "K": 1 / 2**10, "M": 1, "G": 2**10, "T": 2**20}  # of journalctl, in MiB
 OPTIONS: dict[str, t.Any] = {
     "journal_mib": {"type": "int", "default": 0},
-    "audit_keys": {"type": "list", "elements": "str", "default": []},
+    "audit_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "receiver_port": {"type": "int", "default": 0},
 }
 
