@@ -13,8 +13,10 @@ message to the broker.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+import sys
 import threading
 import time
 
@@ -141,3 +143,9 @@ def begin(worker):
 @signals.worker_init.connect(weak=False)
 def _on_worker_init(sender=None, **_more):
     begin(sender)
+
+
+# Role security_baseline brings it (docs/traces.md): the request that a task works for is in the task's log lines.
+sys.path.append("/usr/local/lib/evenkeel/trace")
+with contextlib.suppress(ImportError):
+    import evenkeel_trace  # noqa: F401
