@@ -20,10 +20,12 @@ SECRETS = {
 
 def test_a_request_is_found_again_in_the_lines_of_its_task() -> None:
     run(WEB, f"curl {SITE} --user-agent followed 'http://127.0.0.1/enqueue?queue=Q1'")
-    time.sleep(2)
-    line = json.loads(run(WEB, "grep -h followed /var/log/apache2/evenkeel/access.json* | tail -n 1"))
-    lines = run(WEB, f"journalctl --unit=celery@default --output=cat --grep='request_id={line['request_id']}' | cat")
-    assert "succeeded" in lines, lines
+    lines, deadline = "", time.monotonic() + 20
+    while "succeeded" not in lines and time.monotonic() < deadline:
+        time.sleep(1)
+        line = json.loads(run(WEB, "grep -h followed /var/log/apache2/evenkeel/access.json* | tail -n 1"))
+        lines = run(WEB, f"journalctl --unit=celery@default --output=cat --grep='request_id={line['request_id']}' | cat")
+    assert "succeeded" in lines, line
     assert f"traceparent={line['traceparent']}]" in lines
 
 
