@@ -43,10 +43,9 @@ options:
     choices: ["", totp, fido2]
     default: ""
   secrets:
-    description: Names of the accounts that have a TOTP secret.
-    type: list
-    elements: str
-    default: []
+    description: The TOTP secret of each account, in base32. It is in no message and not in the result.
+    type: dict
+    default: {}
   signed_only:
     description: Whether every grant needs a signed approval.
     type: bool

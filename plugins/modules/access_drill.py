@@ -143,8 +143,7 @@ class Drill:
         if code:
             raise DrillError(f"the account could not use what it was granted, so there is nothing to revoke: {said}")
         self.new_code()
-        stay = self.person.command(self.address, self.port, "sleep", str(LONGEST))
-        session = subprocess.Popen(stay, env=self.person.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        session = self.person.stay(self.address, self.port, LONGEST)
         try:
             time.sleep(2)  # until it is there
             if session.poll() is not None:
@@ -155,8 +154,8 @@ class Drill:
             session.kill()
             session.wait()
 
-    def measure(self, session: subprocess.Popen[bytes]) -> dict[str, float]:
-        """Try everything until nothing works any more."""
+    def measure(self, session: t.Any) -> dict[str, float]:
+        """Try everything until nothing works any more. session: the process of the login that stays."""
         begin = time.monotonic()
         gone: dict[str, float] = {}
         checks: dict[str, t.Callable[[], bool]] = {

@@ -12,8 +12,8 @@ import re
 import subprocess
 import time
 
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._access.grant import statement
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._access.probe import Person
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._access.sshd import totp
 
 from .conftest import ROOT, Host
 
@@ -21,7 +21,12 @@ SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 INTERVAL = 3  # s between two looks of the host at its grants
 BUSY = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))  # a machine with more to do than processors gets more time
 REVERT = int(min(12 * BUSY, 60))  # s that a change of sshd waits
-PLAY = "- {hosts: all, gather_facts: false, become: true, tasks: [{ansible.builtin.import_role: {name: evenkeel.wsgi.security_baseline, tasks_from: %s}}]}\n"
+ROLE = "evenkeel.wsgi.security_baseline"
+PLAYS = {
+    "access": [{"ansible.builtin.import_role": {"name": ROLE, "tasks_from": "access"}}],
+    "remove": [{"ansible.builtin.import_role": {"name": ROLE, "tasks_from": entry}} for entry in ("platform", "remove/access")],
+    "drill": [{"evenkeel.wsgi.access_drill": {"second_factor": True}}, {"evenkeel.wsgi.access_info": {"grants": "{{ security_baseline_access_grants }}"}}],
+}
 # What must be again as it was after everything was taken back.
 STATE = (
     "cut -d: -f1,3,7 /etc/passwd; cut -d: -f1,4 /etc/group; cut -d: -f1,2,8 /etc/shadow; find /etc/ssh /etc/sudoers.d /etc/pam.d /etc/systemd/system"
@@ -42,12 +47,12 @@ class Server(Host):
         self.folder = folder
         (folder / "ansible_collections/evenkeel").mkdir(parents=True)
         (folder / "ansible_collections/evenkeel/wsgi").symlink_to(ROOT)
-        for entry in ("access", "remove"):
-            (folder / f"{entry}.yml").write_text(PLAY % entry)
+        for entry, tasks in PLAYS.items():
+            (folder / f"{entry}.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "become": True, "tasks": tasks}]))
         self.took = 10.0  # s, the last run of Ansible
         self.begin, self.end = moment(-3600), moment(86400)
         self.people = {}
-        for account in ("ansible", "alice", "carol", "break-glass"):
+        for account in ("ansible", "alice", "carol", "break-glass", "bob"):
             (folder / account).mkdir()
             self.people[account] = Person(account, str(folder / account))
         inspect = ["docker", "inspect", "-f", "{{.NetworkSettings.IPAddress}} {{.NetworkSettings.Gateway}}", name]
@@ -77,6 +82,15 @@ class Server(Host):
             "sudo": ["/usr/bin/id -u"],
             **more,
         }
+
+    def approved(self, signer="bob"):
+        """A grant with an approval, signed with somebody's key, and the variables that ask for one."""
+        grant, path = self.grant(), self.folder / f"approval-of-{signer}.json"
+        path.write_text(statement(grant))
+        sign = ["ssh-keygen", "-q", "-Y", "sign", "-n", "evenkeel-access", "-f", self.people[signer].key, str(path)]
+        subprocess.run(sign, check=True, capture_output=True)
+        (self.folder / "signers").write_text(f'"Bob Roe" {self.people["bob"].public}\n')
+        return {"access_grants": [{**grant, "approval": str(path)}], "access_signed_only": True, "access_signers": str(self.folder / "signers")}
 
     def variables(self, **more):
         """Variables of the role as an operator sets them."""
@@ -147,10 +161,3 @@ class Server(Host):
             assert time.monotonic() - begin < seconds, self.run("journalctl --no-pager -n 60")[1]
             time.sleep(0.2)
         return time.monotonic() - begin
-
-
-def fresh_code():
-    """A code that was not used before: each is taken once."""
-    first = totp(SECRET, time.time())
-    while totp(SECRET, time.time()) == first:
-        time.sleep(0.5)

@@ -8,6 +8,8 @@ The tests run in the order of the file, on one host that Ansible reaches by ssh;
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import time
 import uuid
@@ -15,7 +17,7 @@ import uuid
 import pytest
 
 from .conftest import IMAGE, PREFIX, RUN
-from .server import BUSY, INTERVAL, REVERT, SECRET, STATE, Server, fresh_code, moment
+from .server import BUSY, INTERVAL, REVERT, SECRET, STATE, Server, moment
 
 TOTP = {"ssh_second_factor": "totp", "ssh_totp_secrets": {"alice": SECRET}}
 
@@ -40,8 +42,13 @@ def host(bare):
 
 def test_a_check_on_a_bare_host_works_and_changes_nothing(bare):
     before = bare.sh(STATE)
-    code, said, _changed = bare.play("--check", "--diff", connection="docker", **TOTP)
+    code, said, _changed = bare.play("--check", "--diff", connection="docker", **TOTP, **bare.approved())
     assert code == 0, said
+    code, refused, _changed = bare.play("--check", connection="docker", **TOTP, **bare.approved("alice"))
+    assert code != 0 and "Refuse an approval that its approver has not signed" in refused
+    other = {**bare.approved()["access_grants"][0], "sudo": ["ALL"]}
+    code, refused, _changed = bare.play("--check", connection="docker", **TOTP, **{**bare.approved(), "access_grants": [other]})
+    assert code != 0 and "is not for this grant" in refused
     assert bare.sh(STATE) == before
     assert SECRET not in said
     bare.prepare()
@@ -123,14 +130,30 @@ def test_with_a_broken_pam_the_second_factor_is_taken_back(host):
 
 def test_people_need_both_factors_and_the_others_need_one(host):
     host.converge(**TOTP)
-    assert host.login("alice")[0] == 255
+    # PAM takes three tries in 30 s.
     assert host.login("alice", secret=SECRET[::-1])[0] == 255
-    fresh_code()
     assert host.login("alice", "sudo -n /usr/bin/id -u", secret=SECRET) == (0, "0")
     assert host.login("alice", secret=SECRET)[0] == 255, "a code was taken twice"
+    assert host.login("alice")[0] == 255
     assert host.login("break-glass")[0] == 0
     code, said, changed = host.play(**TOTP)
     assert code == 0 and not changed, said
+
+
+def test_the_drill_says_how_long_revoked_access_works_and_the_review_who_gets_in(host):
+    before = host.sh("cut -d: -f1 /etc/passwd; cat /etc/evenkeel/access.json; ls /etc/evenkeel/totp")
+    host.sh("useradd -p '*' -G sudo dave")
+    code, said, _changed = host.play("-v", entry="drill", **TOTP)
+    host.sh("userdel dave")
+    assert code == 0, said
+    seconds = float(re.search(r'"seconds": ([\d.]+)', said).group(1))
+    assert seconds < (INTERVAL + 10) * BUSY
+    print(f"revoked access was gone after {seconds} s")
+    rows = {row["account"]: row for row in json.loads(re.search(r'"accounts": (\[.*\])', said).group(1))}
+    assert rows["alice"]["grants"][0]["approver"] == "Bob Roe" and rows["alice"]["sudo"] == ["/usr/bin/id -u"]
+    assert rows["dave"]["grants"] == [] and rows["dave"]["sudo"] == ["ALL"]
+    assert "root" not in rows and "www-data" not in rows
+    assert host.sh("cut -d: -f1 /etc/passwd; cat /etc/evenkeel/access.json; ls /etc/evenkeel/totp") == before
 
 
 def test_what_would_cut_ansible_off_is_put_back_by_itself(host):
@@ -144,7 +167,7 @@ def test_what_would_cut_ansible_off_is_put_back_by_itself(host):
 
 
 def test_everything_is_taken_back(host):
-    code, said, _changed = host.play(entry="remove")
+    code, said, _changed = host.play(access_grants=[], access_break_glass={}, ssh_automation={})
     assert code == 0, said
     assert host.sh(STATE) == host.before
     assert host.sh("stat -c '%U %a' /home/alice") == "root 700\n"

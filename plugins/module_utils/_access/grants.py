@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import typing as t
 
 from . import keys as _keys
@@ -16,6 +17,7 @@ BREAK_GLASS = "security_baseline_access_break_glass"
 AUTOMATION = "security_baseline_ssh_automation"
 SECRETS = "security_baseline_ssh_totp_secrets"
 GECOS = "evenkeel"  # in /etc/passwd, the comment of an account that was made for a grant begins with it
+SECRET = re.compile(r"[A-Z2-7]{26,}=*")  # 128 bits, as RFC 4226 wants
 Raw = t.Mapping[str, t.Any]
 
 
@@ -26,7 +28,7 @@ def settle(
     break_glass: Raw | None = None,
     automation: Raw | None = None,
     second_factor: str = "",
-    secrets: t.Collection[str] = (),
+    secrets: t.Mapping[str, str] | None = None,
     signed_only: bool = False,
     users: t.Mapping[str, Raw] | None = None,
     connected_as: str = "",
@@ -35,7 +37,7 @@ def settle(
 
     ``{"accounts", "break_glass"}``, times in s since 1970, is for its program, ``"automation"``, {account: its authorized_keys}, for sshd.
 
-    second_factor: "", "totp" or "fido2"; secrets: accounts that have a TOTP secret; users: {name: {"gecos"}} of the host;
+    second_factor: "", "totp" or "fido2"; secrets: the TOTP secret of each account, in base32; users: {name: {"gecos"}} of the host;
     connected_as: the account that Ansible uses.
     """
     break_glass, automation, users = break_glass or {}, automation or {}, users or {}
@@ -54,7 +56,7 @@ def settle(
     wrong += _contradictions(grants, break_glass, automation)
     wrong += _host_refusals(grants, break_glass, users, connected_as)
     if second_factor == "totp":
-        wrong += _secret_refusals(grants, secrets)
+        wrong += _secret_refusals(grants, secrets or {})
     if wrong:
         raise AccessError(wrong)
     return {
@@ -104,15 +106,18 @@ def _host_refusals(grants: t.Sequence[Raw], break_glass: Raw, users: t.Mapping[s
             yield Refusal(where, account, "is on the host and was not made for a grant", "another name, or remove that account first")
 
 
-def _secret_refusals(grants: t.Sequence[Raw], secrets: t.Collection[str]) -> t.Iterator[Refusal]:
+def _secret_refusals(grants: t.Sequence[Raw], secrets: t.Mapping[str, str]) -> t.Iterator[Refusal]:
+    """Secrets that are missing, too many or no base32; none is ever shown."""
+    instead = "a secret from `head -c 20 /dev/urandom | base32`, in a vault"
     accounts = sorted({str(raw["account"]) for raw in grants})
     for account in accounts:
         if account not in secrets:
-            yield Refusal(
-                f"{SECRETS}.{account}", "", "is missing: the account could not log in", "a secret from `head -c 20 /dev/urandom | base32`, in a vault"
-            )
-    for account in sorted(set(secrets) - set(accounts)):
-        yield Refusal(f"{SECRETS}.{account}", "(not shown)", "belongs to nobody who has a grant", "only secrets of accounts with a grant")
+            yield Refusal(f"{SECRETS}.{account}", "", "is missing: the account could not log in", instead)
+    for account, secret in sorted(secrets.items()):
+        if account not in accounts:
+            yield Refusal(f"{SECRETS}.{account}", "(not shown)", "belongs to nobody who has a grant", "only secrets of accounts with a grant")
+        elif not SECRET.fullmatch(str(secret)):
+            yield Refusal(f"{SECRETS}.{account}", "(not shown)", "is not base32 of 26 characters or more", instead)
 
 
 def _accounts(grants: t.Sequence[Raw]) -> dict[str, t.Any]:

@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 
-from .sshd import PERIOD, secret_file, totp
+from .sshd import secret_file, totp
 
 ACCOUNT = "evenkeel-probe"
 KEYS = "/etc/ssh/authorized_keys.d"
@@ -48,6 +48,11 @@ class Person:
         except subprocess.TimeoutExpired:
             return 255, f"no answer within {wait:.0f} s"
         return done.returncode, (done.stdout + done.stderr).strip()
+
+    def stay(self, address: str, port: int, seconds: int) -> subprocess.Popen[bytes]:
+        """Log in and do nothing for so long, unless the session is ended; return the process of ssh."""
+        command = self.command(address, port, "sleep", str(seconds))
+        return subprocess.Popen(command, env=self.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def command(self, address: str, port: int, *command: str) -> list[str]:
         """The command line of ssh, which reads no configuration of anybody's."""
@@ -118,8 +123,3 @@ def _write(path: str, text: str, mode: int) -> None:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as stream:
         os.fchmod(stream.fileno(), mode)
         stream.write(text)
-
-
-def next_code() -> float:
-    """Seconds until TOTP has another code."""
-    return PERIOD - time.time() % PERIOD

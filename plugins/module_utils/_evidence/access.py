@@ -109,7 +109,7 @@ def break_glass_is_ready(account: review.Account | None, metrics: str | None) ->
 def access_ends(ends: t.Mapping[str, int | None], metrics: str | None, age: float | None) -> tuple[bool | None, str]:
     """Judge whether every grant ends. ends: {account: day in /etc/shadow}; metrics, age: of the program's text file."""
     if metrics is None or age is None:
-        return False, "no grants"
+        return False, "no grants, or nothing measures them (security_baseline_metrics)"
     endless = sorted(name for name, day in ends.items() if day is None)
     left = re.search(r"^evenkeel_grant_expired_present (\d+)", metrics, re.M)
     failed = re.search(r"^evenkeel_access_failures (\d+)", metrics, re.M)

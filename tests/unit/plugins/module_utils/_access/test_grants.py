@@ -37,6 +37,7 @@ GOOD: dict[str, t.Any] = {
     "start": "2027-02-01",
     "expires": "2027-02-07",
 }
+SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 OTHER = {**GOOD, "person": "Carol Poe", "account": "carol", "keys": [key(body=b"2" * 32)]}
 BREAK_GLASS = {"account": "break-glass", "keys": [key(body=b"3" * 32)], "owner": "operations"}
 AUTOMATION = {"account": "ansible", "keys": [key(body=b"4" * 32)], "from": ["10.0.9.5", "10.0.8.0/24"]}
@@ -104,13 +105,21 @@ def test_refused(change: dict[str, t.Any], says: str) -> None:
         ([GOOD], {"connected_as": "alice", "users": {"alice": {"gecos": "evenkeel grant of Alice Doe"}}}, "the account that Ansible connects with"),
         ([GOOD], {"second_factor": "fido2"}, "does not live in hardware"),
         ([GOOD], {"second_factor": "totp"}, "security_baseline_ssh_totp_secrets.alice: '' is missing"),
-        ([GOOD], {"second_factor": "totp", "secrets": ["alice", "dave"]}, "belongs to nobody"),
+        ([GOOD], {"second_factor": "totp", "secrets": {"alice": SECRET, "dave": SECRET}}, "belongs to nobody"),
+        ([GOOD], {"second_factor": "totp", "secrets": {"alice": "not base32"}}, "is not base32"),
         ([GOOD], {"signed_only": True}, r"\[0\].approval: '' is missing"),
     ],
 )
 def test_what_contradicts_is_refused(grants: t.Any, more: t.Any, says: str) -> None:
     with pytest.raises(AccessError, match=says):
         settle(grants, **more)
+
+
+def test_no_message_and_no_result_holds_a_secret() -> None:
+    assert SECRET not in json.dumps(settle([GOOD], second_factor="totp", secrets={"alice": SECRET}))
+    with pytest.raises(AccessError) as error:
+        settle([GOOD], second_factor="totp", secrets={"alice": SECRET.lower(), "dave": SECRET})
+    assert SECRET not in str(error.value) and SECRET.lower() not in str(error.value)
 
 
 def test_everything_that_is_wrong_is_told_at_once() -> None:
