@@ -114,11 +114,20 @@ class Server(Host):
             "ansible_ssh_common_args": "-F none -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o IdentitiesOnly=yes -o LogLevel=ERROR",
             "ansible_control_path_dir": str(self.folder / "cp"),
         }
-        docker = {"ansible_connection": "community.docker.docker"}
-        variables = {"ansible_python_interpreter": "/usr/bin/python3", **(ssh if connection == "ssh" else docker), **self.variables(**more)}
+        variables = {"ansible_python_interpreter": "/usr/bin/python3", **(ssh if connection == "ssh" else {}), **self.variables(**more)}
         (self.folder / "variables.json").write_text(json.dumps(variables))
         done = subprocess.run(
-            ["ansible-playbook", "-i", self.name + ",", "-e", f"@{self.folder / 'variables.json'}", *flags, str(self.folder / f"{entry}.yml")],
+            [
+                "ansible-playbook",
+                "-i",
+                self.name + ",",
+                "-c",
+                connection,
+                "-e",
+                f"@{self.folder / 'variables.json'}",
+                *flags,
+                str(self.folder / f"{entry}.yml"),
+            ],
             capture_output=True,
             text=True,
             check=False,

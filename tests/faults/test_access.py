@@ -42,12 +42,12 @@ def host(bare):
 
 def test_a_check_on_a_bare_host_works_and_changes_nothing(bare):
     before = bare.sh(STATE)
-    code, said, _changed = bare.play("--check", "--diff", connection="docker", **TOTP, **bare.approved())
+    code, said, _changed = bare.play("--check", "--diff", connection="community.docker.docker", **TOTP, **bare.approved())
     assert code == 0, said
-    code, refused, _changed = bare.play("--check", connection="docker", **TOTP, **bare.approved("alice"))
+    code, refused, _changed = bare.play("--check", connection="community.docker.docker", **TOTP, **bare.approved("alice"))
     assert code != 0 and "Refuse an approval that its approver has not signed" in refused
     other = {**bare.approved()["access_grants"][0], "sudo": ["ALL"]}
-    code, refused, _changed = bare.play("--check", connection="docker", **TOTP, **{**bare.approved(), "access_grants": [other]})
+    code, refused, _changed = bare.play("--check", connection="community.docker.docker", **TOTP, **{**bare.approved(), "access_grants": [other]})
     assert code != 0 and "is not for this grant" in refused
     assert bare.sh(STATE) == before
     assert SECRET not in said
