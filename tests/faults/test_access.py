@@ -79,9 +79,11 @@ def test_each_use_of_break_glass_is_counted_and_told(host):
 
 def test_a_grant_that_ends_in_mid_session(host):
     """First without our program: sshd and sudo keep to the end by themselves. Then with it, which ends the session."""
-    span = 1.5 * host.took + 8
-    expires = time.time() + span
-    host.converge(access_grants=[host.grant(), host.grant("carol", expires=moment(span))])
+    for span in (15, 60, 180):  # how long the run takes depends on what else the machine does
+        expires = time.time() + span
+        host.converge(access_grants=[host.grant(), host.grant("carol", expires=moment(span))])
+        if time.time() < expires - 4:
+            break
     host.sh("systemctl stop evenkeel-access.timer")
     session = host.session("carol", "while :; do sudo -n /usr/bin/id -u || echo refused; sleep 0.5; done")
     assert session.stdout.readline() == "0\n"
