@@ -160,6 +160,67 @@ options:
             description: Whether the provider is said to encrypt it, which the host cannot see.
             type: bool
             default: false
+  network:
+    description: Look at the packet filter.
+    type: dict
+    suboptions:
+      rules:
+        description: The wanted rules; empty when there are none.
+        type: str
+        default: ""
+      inbound_needs:
+        description: Variables that are missing to close the way in.
+        type: list
+        elements: str
+        default: []
+      outbound_needs:
+        description: Variables that are missing to close the way out.
+        type: list
+        elements: str
+        default: []
+  transport:
+    description: Look at certificates and at what leaves the host without encryption.
+    type: dict
+    suboptions:
+      certificates:
+        description: PEM files of certificates that Apache serves.
+        type: list
+        elements: path
+        default: []
+      environments:
+        description: Files with applications' variables, as patterns of the shell. Of their values only protocol and host are told.
+        type: list
+        elements: str
+        default: []
+      addresses:
+        description: What is served as plain text, and on which address.
+        type: dict
+        default: {}
+  surface:
+    description: Look at the kernel, the services' sandboxes, the readiness endpoint and Apache's package.
+    type: dict
+    suboptions:
+      readiness_path:
+        description: Path that says whether the host should get requests; empty when there is none.
+        type: str
+        default: ""
+      kernel:
+        description: Wanted settings of the kernel.
+        type: dict
+        default: {}
+      container:
+        description: Whether another machine decides about the kernel.
+        type: bool
+        default: false
+      units:
+        description: Services that must be shut in, as patterns of systemctl.
+        type: list
+        elements: str
+        default: []
+      package:
+        description: Apache's package.
+        type: str
+        default: ""
   exceptions:
     description: Controls that are unmet on purpose.
     type: list

@@ -11,7 +11,21 @@ from __future__ import annotations
 
 import types
 
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._evidence import access, alarms, apache, backup, changes, data, drills, logs, metrics, model
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._evidence import (
+    access,
+    alarms,
+    apache,
+    backup,
+    changes,
+    data,
+    drills,
+    logs,
+    metrics,
+    model,
+    network,
+    surface,
+    transport,
+)
 
 TOPICS: dict[str, types.ModuleType] = {
     "apache": apache,
@@ -23,6 +37,9 @@ TOPICS: dict[str, types.ModuleType] = {
     "access": access,
     "changes": changes,
     "data": data,
+    "network": network,
+    "transport": transport,
+    "surface": surface,
 }
 CONTROLS: dict[str, model.Control] = {
     control.id: control for topic in TOPICS.values() for control in vars(topic).values() if isinstance(control, model.Control)
