@@ -15,7 +15,7 @@ description:
   - Takes the applications of role P(evenkeel.wsgi.celery_multi#role) and returns them with user, group, directory, virtualenv,
     environment and secrets.
   - Refuses a text that a unit file would read as something else, root and other users of the system, a queue that two nodes own, and a
-    visibility timeout that lets a running task be handed out again.
+    broker that reaches no other process.
 options:
   _input:
     description: The applications.

@@ -21,8 +21,8 @@ _PATTERNS = {
     "app": (r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*)?", "what `celery -A` takes: shop or shop.celery:app"),
     "queue": (r"[A-Za-z0-9][A-Za-z0-9._:-]*", "a queue's name: Q1"),
 }
-_REDIS = ("redis", "rediss", "sentinel", "valkey")
-_TIME_LIMIT = 3000
+_WITHOUT_OTHERS = ("memory", "filesystem")
+"""Brokers that reach no other process, or no other host."""
 
 
 def settle(applications: t.Sequence[t.Mapping[str, t.Any]], fleet: t.Mapping[str, t.Mapping[str, str]] | None = None) -> list[dict[str, t.Any]]:
@@ -79,6 +79,8 @@ def _settle(where: str, given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "environment": {},
         "secrets": {},
         "beat": "",
+        "pickle": False,
+        "other_queues": [],
         **{key: value for key, value in given.items() if value is not None},
     }
     for key in ("user", "group", "directory", "virtualenv", "app"):
@@ -93,17 +95,24 @@ def _settle(where: str, given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     if settled.get("broker_url"):
         settled["secrets"] = {**settled["secrets"], "CELERY_BROKER_URL": settled["broker_url"]}
     _check_queues(where, settled.get("nodes") or [])
-    _check_visibility(where, settled)
+    for queue in settled["other_queues"]:
+        _check(f"{where}.other_queues", queue, "queue")
     return settled
 
 
 def _check_variables(where: str, application: t.Mapping[str, t.Any]) -> None:
     """Refuse variables that an environment file cannot hold; never shows a value."""
-    own = {"CELERY_VISIBILITY_TIMEOUT": "visibility_timeout"}
+    own = {"CELERY_VISIBILITY_TIMEOUT": "visibility_timeout", "CELERY_CONSUMER_TIMEOUT": "consumer_timeout"}
     if application.get("broker_url"):
         own["CELERY_BROKER_URL"] = "broker_url"
         if not re.fullmatch(r"[a-z0-9+]+://[!-~]+", str(application["broker_url"])):
             raise ApplicationError(f"{where}.broker_url: this is not a URL of printable ASCII. Write redis://127.0.0.1:6379/0")
+        kind = str(application["broker_url"]).partition("://")[0]
+        if kind.partition("+")[0] in _WITHOUT_OTHERS:
+            raise ApplicationError(
+                f"{where}.broker_url: {kind}:// is no broker that a web process and a node share: no task would arrive, or none would be redelivered. "
+                "Write redis://… or amqp://…"
+            )
     for key in ("environment", "secrets"):
         for name, value in application[key].items():
             _check(f"{where}.{key}", name, key)
@@ -130,18 +139,3 @@ def _check_queues(where: str, nodes: t.Sequence[t.Mapping[str, t.Any]]) -> None:
                     "and that node a higher autoscale.max"
                 )
             owners[queue] = str(node.get("name"))
-
-
-def _check_visibility(where: str, application: t.Mapping[str, t.Any]) -> None:
-    """Refuse a broker that hands out tasks again while they still run."""
-    visible = application.get("visibility_timeout")
-    scheme = str(application.get("broker_url") or "redis").partition(":")[0].partition("+")[0]
-    if visible is None or scheme not in _REDIS:
-        return
-    for index, node in enumerate(application.get("nodes") or []):
-        limit = int(node.get("time_limit") or _TIME_LIMIT)
-        if limit >= int(visible):
-            raise ApplicationError(
-                f"{where}.visibility_timeout: after {visible} s Redis hands a task out again, and {where}.nodes[{index}] "
-                f"({node.get('name')}) lets one run for {limit} s: it would run twice. Leave it out, or write more than {limit}"
-            )

@@ -19,9 +19,17 @@ description:
     C(MemoryMax) or C(TimeoutStopSec) restarts nothing, a running unit takes it over. systemd
     lets a node finish its running tasks first, for at most its C(TimeoutStopSec), and the module waits for that.
   - Nodes that are no longer wanted are stopped in the same way before their units are removed.
+  - Before anything is touched O(applications) are loaded as their user would load them, and refused when they would lose tasks or run them twice.
   - Never touches a unit that it did not write. Its own begin with the line C(# Managed by evenkeel.wsgi.celery_nodes).
   - The role P(evenkeel.wsgi.celery_multi#role) makes the units from data. Use the module itself for units of your own.
+extends_documentation_fragment:
+  - evenkeel.wsgi.celery_application
 options:
+  applications:
+    description:
+      - The applications that are asked about themselves when something changes, and only then. One that accepts pickle, sends to a queue that nobody takes
+        from, or lets its broker hand out running tasks is refused.
+    default: []
   units:
     description:
       - The text of each unit file by its name, C(celery.service) and one C(celery@NODE.service) for each of O(nodes).
@@ -151,8 +159,8 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.evenkeel.wsgi.plugins.module_utils import _celery_ask, _celery_wait, _systemd
 from ansible_collections.evenkeel.wsgi.plugins.module_utils import _celery_nodes as core
-from ansible_collections.evenkeel.wsgi.plugins.module_utils import _celery_wait, _systemd
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._files import file_differs, read_or_none, sync_directory, write_atomically
 
 
@@ -281,6 +289,7 @@ def reconcile(module: AnsibleModule) -> dict[str, t.Any]:
     stale = any(state.stale for state in states.values())
     changed = actions.any or bool(files or obsolete) or stale
     if changed and not module.check_mode:
+        _celery_ask.refuse(module, module.params["applications"], contents)
         apply(host, actions, units, wanted_files)
         if actions.write or actions.remove or stale:
             host.systemctl("daemon-reload")
@@ -332,6 +341,7 @@ def main() -> None:
                     "state": {"type": "path"},
                 },
             },
+            "applications": {"type": "list", "elements": "dict", "default": [], "options": _celery_ask.ARGUMENTS},
             "environment": {"type": "dict", "default": {}, "no_log": True},
             "programs": {"type": "dict", "default": {}},
             "settle": {"type": "int", "default": 20},
@@ -342,7 +352,7 @@ def main() -> None:
     )
     try:
         result = reconcile(module)
-    except (core.NodesError, OSError) as exc:
+    except (core.NodesError, _celery_ask.AskError, OSError) as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(**result)
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the evenkeel.wsgi authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Celery: the settings of every node, its memory cap and the broker's visibility timeout."""
+"""Celery: the settings of every node, its memory cap and how long its broker waits for an answer."""
 
 from __future__ import annotations
 
@@ -9,20 +9,26 @@ import math
 from collections.abc import Mapping
 
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity import sources
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.constants import CELERY_OVERSHOOT, CELERY_PARENT
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.constants import (
+    CELERY_OVERSHOOT,
+    CELERY_PARENT,
+    RABBITMQ_CONSUMER,
+    REDIS_VISIBILITY,
+)
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.errors import CapacityError, nearest, refuse
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.model import CeleryApplication, CeleryNode, Setting, Value
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.timeouts import celery_limits
 
-REDIS_VISIBILITY = 3600
-"""kombu's default for Redis: a message not acknowledged for so long is handed out again."""
+AMQP = ("amqp", "amqps", "pyamqp", "librabbitmq")
+BY_A_CLOCK = ("", "redis", "rediss", "sentinel", "sqs")
+"""Brokers that hand messages out again by a clock of kombu's; a broker that nobody named is taken for Redis."""
 WORKER_OPTIONS: Mapping[str, str] = {
     "queues": "-Q", "pool": "--pool", "concurrency": "--concurrency", "autoscale": "--autoscale",
     "prefetch_multiplier": "--prefetch-multiplier", "time_limit": "--time-limit", "soft_time_limit": "--soft-time-limit",
     "max_tasks_per_child": "--max-tasks-per-child", "max_memory_per_child": "--max-memory-per-child", "loglevel": "--loglevel",
 }  # fmt: skip
 """Options of the celery worker command, in the order in which they are printed."""
-OTHER_OPTIONS = ("MemoryMax", "TimeoutStopSec", "visibility_timeout", "Nice", "CPUWeight")
+OTHER_OPTIONS = ("MemoryMax", "TimeoutStopSec", "visibility_timeout", "consumer_timeout", "Nice", "CPUWeight")
 """Settings of a node that are not options of its command line: systemd's and the application's configuration."""
 PRIORITIES: Mapping[str, tuple[int, int]] = {"high": (-5, 400), "normal": (0, 100), "low": (10, 25)}
 """Nice and CPUWeight of a node: the first counts among processes, the second (100 is everybody's) among services."""
@@ -34,16 +40,39 @@ def memory(node: CeleryNode) -> int:
     return math.ceil((CELERY_PARENT + children * node.max_memory_per_child_mib) * CELERY_OVERSHOOT)
 
 
-def visibility(application: CeleryApplication) -> int:
-    """Return seconds after which the broker hands a message out again: longer than any task, prefetched ones included."""
-    if application.visibility_timeout is not None:
-        return application.visibility_timeout
-    held = max((node.time_limit * node.prefetch_multiplier for node in application.nodes), default=0)
-    return max(REDIS_VISIBILITY, math.ceil(held * 1.2 / 600) * 600)
+def held(node: CeleryNode, broker: str) -> int:
+    """Return for how many seconds a node may hold a message before it is done with it.
+
+    RabbitMQ counts prefetched messages for each queue of a node (quorum queues know no limit for a whole channel).
+    """
+    return node.time_limit * node.prefetch_multiplier * (len(node.queues) if broker in AMQP else 1)
 
 
-def options(node: CeleryNode, visible: int, pinned_visibility: bool = False) -> dict[str, Setting]:
-    """Return the settings of one node in the order in which they are printed."""
+def redelivery(application: CeleryApplication) -> Setting | None:
+    """Return when the broker hands out again what was not acknowledged: later than any task takes; None when it has no clock."""
+    longest = max((held(node, application.broker) for node in application.nodes), default=0)
+    above = math.ceil(longest * 1.2 / 600) * 600
+    if application.broker in AMQP:
+        pinned = application.consumer_timeout
+        return Setting(
+            "consumer_timeout", pinned or max(RABBITMQ_CONSUMER, above), "s",
+            "pinned" if pinned else "longer than the longest time_limit of the application x prefetched messages x queues of the node, at least the default "
+            f"of {RABBITMQ_CONSUMER} s: after that RabbitMQ closes the channel and hands the running task out again",
+            sources.PIN if pinned else sources.RABBITMQ,
+        )  # fmt: skip
+    if application.broker not in BY_A_CLOCK:
+        return None
+    pinned = application.visibility_timeout
+    return Setting(
+        "visibility_timeout", pinned or max(REDIS_VISIBILITY, above), "s",
+        "pinned" if pinned else "longer than the longest time_limit of the application x prefetched messages, "
+        f"at least the default of {REDIS_VISIBILITY} s: before that the broker would hand a running task out again",
+        sources.PIN if pinned else sources.REDIS_BROKER,
+    )  # fmt: skip
+
+
+def options(node: CeleryNode, again: Setting | None) -> dict[str, Setting]:
+    """Return the settings of one node in the order in which they are printed; again: what `redelivery` returned for its application."""
     soft, stop = celery_limits(node.time_limit, node.soft_time_limit)
     prefork = node.pool == "prefork"
     cap = memory(node)
@@ -74,10 +103,7 @@ def options(node: CeleryNode, visible: int, pinned_visibility: bool = False) -> 
                 f"{node.high if prefork else 1} x {node.max_memory_per_child_mib} MiB at the maximum + {CELERY_PARENT} MiB for the main process, "
                 f"x {CELERY_OVERSHOOT} because a child is replaced only after its task", sources.SYSTEMD),
         Setting("TimeoutStopSec", stop, "s", f"a stop waits for a task that began just before: above time_limit {node.time_limit} s", sources.SYSTEMD_SERVICE),
-        Setting("visibility_timeout", visible, "s",
-                "pinned" if pinned_visibility else "longer than the longest time_limit of the application x prefetched messages, "
-                f"at least the default of {REDIS_VISIBILITY} s: before that the broker would hand a running task out again",
-                sources.PIN if pinned_visibility else sources.REDIS_BROKER),
+        *([again] if again else []),
     ]  # fmt: skip
     if node.priority != "normal":
         nice, weight = PRIORITIES[node.priority]

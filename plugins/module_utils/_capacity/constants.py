@@ -64,6 +64,11 @@ CELERY_CHILD = 150
 CELERY_OVERSHOOT = 1.15
 """Headroom of a node's MemoryMax: max_memory_per_child is looked at only after a task has ended."""
 
+REDIS_VISIBILITY = 3600
+"""kombu's default for Redis: a message not acknowledged for so long is handed out again."""
+RABBITMQ_CONSUMER = 1800
+"""RabbitMQ's default consumer_timeout, s: it closes the channel of a message not acknowledged for so long, and hands out again what that held."""
+
 # --- Apache ----------------------------------------------------------------------------------------------------------
 WORKERS_PER_SLOT = 2.5
 """MaxRequestWorkers per daemon slot (finding 4: 2.5 was enough, 1.7 was not)."""

@@ -45,7 +45,7 @@ APPLICATION_KEYS = (
 ROUTE_KEYS = (*DEMAND_KEYS, "name", "path")
 CELERY_KEYS = (
     "name", "user", "group", "directory", "virtualenv", "app", "broker_url", "environment", "secrets", "nodes",
-    "visibility_timeout", "beat",
+    "visibility_timeout", "consumer_timeout", "beat", "pickle", "other_queues",
 )  # fmt: skip
 NODE_KEYS = (
     "name", "queues", "autoscale", "concurrency", "pool", "prefetch_multiplier", "time_limit", "soft_time_limit",
@@ -317,6 +317,7 @@ def request(
         CeleryApplication(
             reader.name(), tuple(celery_node(node) for node in reader.readers("nodes", NODE_KEYS)),
             str(reader.data.get("broker_url") or ""), reader.whole("visibility_timeout", None, 1, 90 * 86400),
+            reader.whole("consumer_timeout", None, 1, 90 * 86400),
         )
         for reader in readers(CELERY, celery, CELERY_KEYS)
     )  # fmt: skip

@@ -121,6 +121,12 @@ class CeleryApplication:
     nodes: tuple[CeleryNode, ...]
     broker_url: str = ""
     visibility_timeout: int | None = None
+    consumer_timeout: int | None = None
+
+    @property
+    def broker(self) -> str:
+        """The kind of the broker, such as redis or amqp, empty when nobody said it; never its URL, which may hold a password."""
+        return self.broker_url.partition("://")[0].partition("+")[0]
 
 
 @dataclass(frozen=True)

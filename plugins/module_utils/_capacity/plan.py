@@ -22,7 +22,7 @@ from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity import (
     timeouts,
 )
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.constants import MIN_TPC, SPARE_WORKERS, USABLE_CPU, WORKERS_ALONE
-from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.model import CeleryApplication, Group, Plan, Request, Setting
+from ansible_collections.evenkeel.wsgi.plugins.module_utils._capacity.model import Group, Plan, Request, Setting
 
 Rates = Mapping[str, tuple[float, str]]
 """Each group's highest rate and what limits it."""
@@ -138,18 +138,13 @@ def _celery(request: Request) -> dict[str, Any]:
     """Return every Celery node."""
     found = {}
     for app in request.celery:
-        visible = celery.visibility(app)
+        again = celery.redelivery(app)
         for node in app.nodes:
-            options = celery.options(node, visible, app.visibility_timeout is not None)
-            if _scheme(app) not in ("", "redis", "rediss", "sentinel", "sqs"):
-                del options["visibility_timeout"]  # only Redis and SQS hand messages out again by a clock
-            found[node.name] = {"application": app.name, "broker": _scheme(app), "options": _dicts(options.values())}
+            found[node.name] = {
+                "application": app.name, "broker": app.broker, "children": node.high, "held_s": celery.held(node, app.broker),
+                "options": _dicts(celery.options(node, again).values()),
+            }  # fmt: skip
     return found
-
-
-def _scheme(app: CeleryApplication) -> str:
-    """Return the kind of an application's broker; never its URL, which may hold a password."""
-    return app.broker_url.partition("://")[0].partition("+")[0]
 
 
 def _prediction(request: Request, rates: Rates, memory: int) -> dict[str, Any]:

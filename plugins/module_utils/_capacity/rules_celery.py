@@ -44,6 +44,16 @@ def _visibility(c: Configuration) -> Iterator[str]:
             yield f"{node.name} may hold a message for {held} s, the broker hands it out again after {visible} s."
 
 
+def _consumer(c: Configuration) -> Iterator[str]:
+    for node in c.nodes:
+        patience, hard = node.number("consumer_timeout"), node.number("time_limit")
+        if patience is None or hard is None:
+            continue
+        held = hard * (node.number("prefetch_multiplier") or 1) * len(str(node.options.get("queues", "")).split(","))
+        if patience <= held:
+            yield f"{node.name} may hold a message for {held} s, RabbitMQ closes its channel after {patience} s."
+
+
 def _cap(c: Configuration) -> Iterator[str]:
     for node in c.nodes:
         cap, each = node.number("MemoryMax"), node.number("max_memory_per_child")
@@ -79,6 +89,10 @@ RULES: tuple[Rule, ...] = (
     Rule("celery-visibility-timeout-redelivery", "celery-visibility-timeout-redelivery", "error",
          "No running or prefetched task is handed out a second time.", "Raise visibility_timeout, or lower time_limit or prefetch_multiplier.",
          sources.REDIS_BROKER, _visibility, refuses=True),
+    Rule("celery-consumer-timeout-redelivery", "celery-consumer-timeout-redelivery", "error",
+         "RabbitMQ waits for the longest task before it closes a node's channel and hands its tasks out again.",
+         "Raise consumer_timeout, there and in RabbitMQ, or lower time_limit or prefetch_multiplier.",
+         sources.RABBITMQ, _consumer, refuses=True),
     Rule("celery-memory-cap-too-low", "celery-memory-cap-too-low", "warning",
          "All children at the maximum fit under the node's memory cap.", "Raise MemoryMax, or lower autoscale.", sources.SYSTEMD, _cap, refuses=True),
     Rule("celery-limits-not-enforced", "celery-limits-not-enforced", "warning",

@@ -13,6 +13,7 @@ WSGI = "https://modwsgi.readthedocs.io/en/latest/configuration-directives/WSGIDa
 CELERY = "https://docs.celeryq.dev/en/stable/userguide/workers.html"
 CELERY_OPTIMIZING = "https://docs.celeryq.dev/en/stable/userguide/optimizing.html"
 REDIS_BROKER = "https://docs.celeryq.dev/en/stable/getting-started/backends-and-brokers/redis.html"
+RABBITMQ = "https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout"
 ALB = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html"
 SYSTEMD = "https://www.freedesktop.org/software/systemd/man/latest/systemd.resource-control.html"
 SYSTEMD_EXEC = "https://www.freedesktop.org/software/systemd/man/latest/systemd.exec.html"

@@ -29,6 +29,8 @@ def test_fills_in_what_is_left_out():
             "environment": {},
             "secrets": {"SECRET_KEY": "s", "CELERY_BROKER_URL": "redis://:pw@h/0"},
             "beat": "",
+            "pickle": False,
+            "other_queues": [],
         }
     ]
     assert settle([app(user="web")])[0]["group"] == "web"
@@ -61,11 +63,8 @@ def test_fills_in_what_is_left_out():
         (app(nodes=[node(), node(name="b")]), "nodes[1].queues: 'Q1' already belongs to node 'default'"),
         (app(nodes=[node(queues=["Q1", "Q1"])]), "already belongs to node 'default'"),
         (app(nodes=[node(queues=["Q1,Q2"])]), "nodes[0].queues: 'Q1,Q2'"),
-        (app(visibility_timeout=3000), "Leave it out, or write more than 3000"),
-        (
-            app(visibility_timeout=3600, nodes=[node(), node(name="o", queues=["Q2"], time_limit=10000)]),
-            "nodes[1] (o) lets one run for 10000 s",
-        ),
+        (app(broker_url="memory://localhost//"), "memory:// is no broker that a web process and a node share"),
+        (app(other_queues=["a b"]), "[0].other_queues: 'a b'"),
     ],
 )
 def test_refusals_name_variable_value_reason_and_remedy(given, said):
@@ -79,11 +78,6 @@ def test_no_secret_in_a_refusal():
         with pytest.raises(ApplicationError) as refused:
             settle([given])
         assert "hunter2" not in str(refused.value)
-
-
-def test_only_redis_has_a_visibility_timeout():
-    assert settle([app(broker_url="amqp://h//", visibility_timeout=10)])
-    assert settle([app(broker_url="redis://h/0", visibility_timeout=3001)])
 
 
 @pytest.mark.parametrize(

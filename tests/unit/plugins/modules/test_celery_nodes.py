@@ -146,6 +146,7 @@ class World:
             "nodes": [{"name": node, "revision": "", "takes_up": [], "state": None, "code": f"{self.path}/current"} for node in nodes],
             "environment": {str(secrets): f"KEY={secret}\n"} if nodes else {},
             "programs": {str(self.path / "pulse.py"): "old\n"} if nodes else {},
+            "applications": [],
             "settle": 1,
             "unit_directory": str(self.path / "units"),
             "record": str(self.path / "record.json"),

@@ -82,9 +82,17 @@ def test_the_articles_celery_nodes() -> None:
     assert "secret" not in json.dumps(found)
 
 
-def test_other_brokers_have_no_visibility_timeout() -> None:
-    found = make(HOST, celery=[{"name": "shop", "nodes": NODES, "broker_url": "amqp://guest@127.0.0.1//"}])
-    assert "visibility_timeout" not in found["celery"]["default"]["options"]
+def test_rabbitmq_has_a_consumer_timeout_instead() -> None:
+    shop = {"name": "shop", "nodes": NODES, "broker_url": "amqp://guest@127.0.0.1//"}
+    others = values(make(HOST, celery=[shop])["celery"]["others"]["options"])
+    assert "visibility_timeout" not in others and others["consumer_timeout"] > 2 * others["time_limit"], "it takes from two queues"
+    with pytest.raises(CapacityError, match="others may hold a message for 20000 s, RabbitMQ closes its channel after 12000 s"):
+        make(HOST, celery=[{**shop, "consumer_timeout": 12000}])
+
+
+def test_a_visibility_timeout_below_a_time_limit_is_refused() -> None:
+    with pytest.raises(CapacityError, match="others may hold a message for 10000 s, the broker hands it out again after 3600 s"):
+        make(HOST, celery=[{"name": "shop", "nodes": NODES, "visibility_timeout": 3600}])
 
 
 def test_a_plan_that_does_not_fit_shows_the_table_and_what_to_change() -> None:

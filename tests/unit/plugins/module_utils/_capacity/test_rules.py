@@ -70,6 +70,7 @@ BROKEN: list[tuple[str, dict[str, Any]]] = [
     ("celery-soft-limit-not-below-hard", {"celery.default.options.soft_time_limit": 3000}),
     ("celery-stop-timeout-kills-tasks", {"celery.default.options.TimeoutStopSec": 90}),
     ("celery-visibility-timeout-redelivery", {"celery.default.options.visibility_timeout": 3000}),
+    ("celery-consumer-timeout-redelivery", {"celery.default.options.consumer_timeout": 3000}),
     ("celery-memory-cap-too-low", {"celery.default.options.MemoryMax": 300}),
     ("celery-limits-not-enforced", {"celery.default.options.pool": "threads"}),
     ("celery-prefetch-high", {"celery.default.options.prefetch_multiplier": 4}),
