@@ -23,8 +23,12 @@ _visibility = {"visibility_timeout": int(os.environ.get("CELERY_VISIBILITY_TIMEO
 
 CELERY_BROKER_URL = _broker
 CELERY_BROKER_TRANSPORT_OPTIONS = {**_visibility, "socket_connect_timeout": 2}
+if _broker.startswith("amqp"):
+    # RabbitMQ says when it has a task for good, and keeps it in a queue that survives a host.
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True}
+    CELERY_TASK_DEFAULT_QUEUE_TYPE = CELERY_TASK_CREATE_MISSING_QUEUE_TYPE = "quorum"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_RESULT_BACKEND = _broker
+CELERY_RESULT_BACKEND = os.environ.get("CELERY_RESULT_BACKEND", _broker)
 # A web process that sends a task subscribes to its result first: by default it would wait 20 s for a Redis that is away.
 CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {**_visibility, "retry_policy": {"max_retries": 1, "interval_start": 0}}
 CELERY_VISIBILITY_TIMEOUT = _visibility["visibility_timeout"]
