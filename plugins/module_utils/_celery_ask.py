@@ -79,7 +79,7 @@ def ask(module: t.Any, application: t.Mapping[str, t.Any], files: t.Iterable[str
             f"application {application['name']}: {application['app']} cannot be loaded from {application['directory']} as {application['user']} (exit code "
             f"{code}). Correct it, or its environment, and run again. It said last:\n{last}"
         )
-    if nodes and said["broker"]["kind"] == "amqp" and said["broker"]["host"] in findings.LOCAL and shutil.which("rabbitmqctl"):
+    if said["broker"]["kind"] == "amqp" and said["broker"]["host"] in findings.LOCAL and shutil.which("rabbitmqctl"):
         said["broker"]["consumer_timeout_ms"] = consumer_timeout(module)
     return t.cast("dict[str, t.Any]", said)
 
@@ -93,18 +93,29 @@ def consumer_timeout(module: t.Any) -> int | None:
     return int(number.group()) if number else RABBITMQ_CONSUMER * 1000 if "default" in out else None
 
 
+def settings(module: t.Any, application: t.Mapping[str, t.Any], environment: t.Mapping[str, str]) -> dict[str, t.Any]:
+    """Return what an application says of itself with an environment that is not on the host yet; environment: path -> content."""
+    with contextlib.ExitStack() as stack:
+        folder = tempfile.mkdtemp(prefix="evenkeel-ask-", dir="/run")
+        stack.callback(shutil.rmtree, folder)
+        files = []
+        for number, path in enumerate(application["environment"]):
+            files.append(os.path.join(folder, str(number)))
+            with open(os.open(files[-1], os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as stream:
+                stream.write(environment[path])
+        return ask(module, application, files)
+
+
 def refuse(module: t.Any, applications: t.Iterable[t.Mapping[str, t.Any]], environment: t.Mapping[str, str]) -> None:
-    """Refuse applications that would lose tasks or run them twice; environment: path -> content that it will have. Nothing on the host is touched."""
+    """Refuse applications that would lose tasks or run them twice, all at once; nothing on the host is touched."""
+    breaches = []
     for application in applications:
-        with contextlib.ExitStack() as stack:
-            folder = tempfile.mkdtemp(prefix="evenkeel-ask-", dir="/run")
-            stack.callback(shutil.rmtree, folder)
-            files = []
-            for number, path in enumerate(application["environment"]):
-                files.append(os.path.join(folder, str(number)))
-                with open(os.open(files[-1], os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as stream:
-                    stream.write(environment[path])
-            said = ask(module, application, files)
-        breaches = findings.judge(said, wanted(application, "here"), refusing=True)
-        if breaches:
-            raise AskError("\n".join(f"application {application['name']}: {breach}" for breach in breaches))
+        try:
+            said = settings(module, application, environment)
+        except AskError as exc:
+            breaches.append(str(exc))
+            continue
+        found = findings.judge(said, wanted(application, "here"), refusing=True)
+        breaches += [f"application {application['name']}: {breach}" for breach in found]
+    if breaches:
+        raise AskError("\n".join(breaches))

@@ -98,6 +98,7 @@ class Shop(Host):
             "celery_multi_applications": [application] if nodes else [],
             "archive": str(self.folder / "shop.tar.gz"),
             "celery_multi_shutdown_timeout": 3,
+            "celery_multi_findings": False,  # molecule/brokers has them; it takes 2 s
             "celery_multi_supervisor": self.supervisor,
             **more,
         }
