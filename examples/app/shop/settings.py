@@ -22,7 +22,8 @@ _broker = os.environ.get("BROKER_URL") or os.environ.get("CELERY_BROKER_URL") or
 _visibility = {"visibility_timeout": int(os.environ.get("CELERY_VISIBILITY_TIMEOUT", "3600"))}
 
 CELERY_BROKER_URL = _broker
-CELERY_BROKER_TRANSPORT_OPTIONS = {**_visibility, "socket_connect_timeout": 2}
+# Each node looks every 10 s, not at each tenth time only, for tasks of nodes that died.
+CELERY_BROKER_TRANSPORT_OPTIONS = {**_visibility, "socket_connect_timeout": 2, "unacked_restore_throttle": 1}
 if _broker.startswith("amqp"):
     # RabbitMQ says when it has a task for good, and keeps it in a queue that survives a host.
     CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True}

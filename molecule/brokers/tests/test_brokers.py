@@ -22,9 +22,8 @@ OWNERS = {
     "post": {"Q1": "letters", "Q2": "letters", "Q3": "parcels", "Q4": "parcels"},
 }
 REDIS = "export REDISCLI_AUTH=$(sed -n 's/^requirepass //p' /etc/redis/redis.conf); redis-cli --tls --cacert /etc/ssl/broker.crt "
-VISIBLE = 16
-RESTORES = 10
-"""Seconds between two looks of a node at what Redis has to hand out again (kombu)."""
+VISIBLE, RESTORES = 16, 10
+"""Seconds after which Redis hands a task out again, and between two looks of a node at what it has to hand out."""
 
 
 class Application:
@@ -107,11 +106,12 @@ def test_a_task_of_a_killed_node_runs_again_once_and_a_long_one_not_at_all(appli
     """At once on RabbitMQ, which sees the connection go; after the visibility timeout on Redis, which sees nothing."""
     node, sibling = OWNERS[application.name]["Q3"], OWNERS[application.name]["Q1"]
     long = application.send("Q1", 10)
-    task = application.send("Q3", 4)
-    wait(lambda: application.heard(node, f"{task}] received"), 10)
+    task = application.send("Q3", 8)
+    wait(lambda: application.heard(node, f"{task}] received"), 30)
     application.kill(node)
-    took = wait(lambda: application.heard(node, f"{task}] succeeded"), 60)
-    assert took < (VISIBLE + RESTORES if application.name == "shop" else 0) + 6 + 4 + 5, "redelivery, start of the node, the task, and looking"
+    took = wait(lambda: application.heard(node, f"{task}] succeeded"), 120)
+    work = 6 + 8 + 5  # start of the node, the task, and looking, on a machine that has nothing else to do
+    assert took < (VISIBLE + RESTORES if application.name == "shop" else 0) + work * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     redelivered = {"application": application.name, "node": node, "queue": "Q3"}
     wait(lambda: metric(application.host, "tasks_redelivered_total", **redelivered) == 1, 15)
     assert application.heard(node, f"{task}] succeeded") == 1 and application.heard(sibling, f"{long}] succeeded") == 1
