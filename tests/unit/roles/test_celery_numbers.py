@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import pathlib
 import sys
+import threading
 import types
 
 import pytest
@@ -25,6 +27,8 @@ class Broker:
 
     answers = True
     channel_errors = (NotThere,)
+    transport = types.SimpleNamespace(driver_type="redis")
+    transport_options: dict = {}  # noqa: RUF012
 
     def connection_for_read(self, **_more):
         return self
@@ -118,6 +122,30 @@ def test_what_runs_and_what_waits(module, numbers):
     module.state.active_requests, module.state.reserved_requests = {runs}, {runs, waits}
     active, waiting, oldest, ids = numbers.running()
     assert (active, waiting, ids) == ({"Q1": 1}, {"Q2": 1}, {"a", "b"}) and oldest["Q1"] > 0
+
+
+def test_no_process_is_forked_while_the_file_is_written(numbers):
+    """Or the new process could inherit a lock that nobody releases in it."""
+    order = []
+
+    def write():
+        order.append("writes")
+        child = threading.Thread(target=fork)
+        child.start()
+        child.join(0.3)
+        order.append("wrote")
+        return child
+
+    def fork():
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0 if numbers.working.acquire(timeout=5) else 1)
+        order.append(os.waitpid(pid, 0)[1])
+
+    with numbers.working:
+        child = write()
+    child.join(10)
+    assert order == ["writes", "wrote", 0]
 
 
 def test_noise_on_the_socket_is_ignored(module, numbers, monkeypatch):

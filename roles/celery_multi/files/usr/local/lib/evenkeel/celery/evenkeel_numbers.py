@@ -75,6 +75,10 @@ class Numbers:
         self.held = {}  # id -> queue of each message that is not done
         self.unseen = set()  # of these, what the node did not know of when the last file was written
         self.lock = threading.Lock()
+        # A pool process is a fork of this one: whatever lock a thread holds at that instant is never released in it, and it stands still.
+        # So this thread works only while nobody forks, and waits holding nothing.
+        self.working = threading.Lock()
+        os.register_at_fork(before=self.working.acquire, after_in_parent=self.working.release, after_in_child=self.working.release)
         self.connection = None
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         socket_path = os.path.join(folder, f"{name}.ended")
@@ -112,7 +116,7 @@ class Numbers:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self.listener], [], [], left)[0]:
                 return
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            with self.working, contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                 told = json.loads(self.listener.recv(LONGEST_MESSAGE))
                 self.on_ended(told["id"], str(told["state"]), float(told["seconds"]), str(told["queue"]))
 
@@ -122,6 +126,9 @@ class Numbers:
         try:
             if self.connection is None:
                 self.connection = self.app.connection_for_read(connect_timeout=BROKER_TIMEOUT)
+                patience = {"redis": "socket_timeout", "amqp": "read_timeout"}.get(self.connection.transport.driver_type)
+                if patience:  # a broker that hangs holds up a fork no longer than that
+                    self.connection.transport_options = {**self.connection.transport_options, patience: BROKER_TIMEOUT}
                 self.connection.connect()
             for queue in self.queues:
                 try:
@@ -172,7 +179,8 @@ class Numbers:
         """Count until the process ends."""
         while True:
             self.listen(INTERVAL)
-            self.write()
+            with self.working:
+                self.write()
 
 
 @signals.worker_init.connect(weak=False)
