@@ -191,3 +191,14 @@ def plan(
         start=tuple(sorted(set(digests) - running)),
         start_service=bool(wanted) and not service.active,
     )
+
+
+def differences(folder: str, have: t.Mapping[str, str], wanted: t.Mapping[str, str], files: t.Iterable[str]) -> list[dict[str, str]]:
+    """Return what changes in files, for --diff; of an environment file not a word of its content."""
+    texts = []
+    for name in sorted({*have, *wanted}):
+        if have.get(name) != wanted.get(name):
+            path = f"{folder}/{name}"
+            before, after = have.get(name, ""), wanted.get(name, "")
+            texts.append({"before_header": path, "after_header": path, "before": before, "after": after})
+    return texts + [{"prepared": f"{path} changes (its content is not shown)\n"} for path in files]

@@ -309,19 +309,8 @@ def reconcile(module: AnsibleModule) -> dict[str, t.Any]:
             for name in names
         },
         "removed": [core.node_of(name) for name in actions.remove if core.node_of(name)],
-        "diff": differences(host.unit_directory, have, units, [*files, *obsolete]),
+        "diff": core.differences(host.unit_directory, have, units, [*files, *obsolete]),
     }
-
-
-def differences(folder: str, have: dict[str, str], wanted: dict[str, str], files: list[str]) -> list[dict[str, str]]:
-    """Return what changes in files, for --diff; of an environment file not a word of its content."""
-    texts = []
-    for name in sorted({*have, *wanted}):
-        if have.get(name) != wanted.get(name):
-            path = f"{folder}/{name}"
-            before, after = have.get(name, ""), wanted.get(name, "")
-            texts.append({"before_header": path, "after_header": path, "before": before, "after": after})
-    return texts + [{"prepared": f"{path} changes (its content is not shown)\n"} for path in files]
 
 
 def main() -> None:
