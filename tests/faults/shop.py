@@ -62,6 +62,11 @@ for line in sys.stdin:
 """
 
 
+def slack():
+    """How much longer things may take: times are for a machine that has nothing else to do, one with more to do than processors gets more."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 class Shop(Host):
     """The host. What differs between the two supervisors is in here, so that the tests need not know it."""
 
@@ -158,6 +163,7 @@ class Shop(Host):
 
     def works(self, *queues, patience=60):
         """Every queue's tasks are run by its owner."""
+        patience *= slack()
         sent = {self.send(queue): queue for queue in queues or OWNERS}
         for task, queue in sent.items():
             assert self.result(task, patience) == (OWNERS[queue], queue)
@@ -171,12 +177,9 @@ class Shop(Host):
         raise AssertionError("no task was taken; " + self.sh("redis-cli keys '*'; journalctl --no-pager -n 40 -u 'celery@*'"))
 
     def back(self, before, *names, within):
-        """Wait until nodes have other processes than before; return the seconds. The others must have kept theirs.
-
-        The time is for a machine that has nothing else to do; one with more to do than processors gets more.
-        """
+        """Wait until nodes have other processes than before; return the seconds. The others must have kept theirs."""
         begin = time.monotonic()
-        within *= max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+        within *= slack()
         while any(self.pids()[name] in (0, before[name]) for name in names):
             assert time.monotonic() - begin < within, self.sh("journalctl --no-pager -n 60 -u 'celery*'")
             time.sleep(0.2)
