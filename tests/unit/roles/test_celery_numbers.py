@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import pathlib
 import sys
-import threading
 import types
 
 import pytest
@@ -22,27 +20,8 @@ class NotThere(Exception):
     """A queue that does not exist."""
 
 
-class Broker:
-    """Knows the length of Q1 alone, or does not answer."""
-
-    answers = True
-    channel_errors = (NotThere,)
-    transport = types.SimpleNamespace(driver_type="redis")
-    transport_options: dict = {}  # noqa: RUF012
-
-    def connection_for_read(self, **_more):
-        return self
-
-    def connect(self):
-        if not self.answers:
-            raise OSError
-
-    def release(self):
-        pass
-
-    @property
-    def default_channel(self):
-        return self
+class Channel:
+    """Knows the length of Q1 alone."""
 
     def queue_declare(self, queue, passive):
         assert passive
@@ -63,6 +42,7 @@ def module(monkeypatch):
     """The module; of Celery, which the toolchain has not, only the names that it imports."""
     signal = types.SimpleNamespace(connect=lambda **_more: lambda function: function)
     celery, worker = types.ModuleType("celery"), types.ModuleType("celery.worker")
+    celery.bootsteps = types.SimpleNamespace(StartStopStep=type("Step", (), {"__init__": lambda self, _parent: None}))
     celery.signals = types.SimpleNamespace(task_prerun=signal, task_postrun=signal, worker_init=signal)
     worker.state = types.SimpleNamespace(active_requests=set(), reserved_requests=set())
     monkeypatch.setitem(sys.modules, "celery", celery)
@@ -76,7 +56,7 @@ def module(monkeypatch):
 @pytest.fixture
 def numbers(module, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # a socket's path may have no more than 107 characters
-    return module.Numbers(Broker(), "default", ["Q1", "Q2"], ".")
+    return module.Numbers("default", ["Q1", "Q2"], ".")
 
 
 def written(numbers):
@@ -108,13 +88,17 @@ def test_what_was_killed_is_counted_by_the_node_and_what_was_given_back_not_at_a
     assert numbers.held == {}
 
 
-def test_a_queue_that_is_not_there_is_empty_and_a_silent_broker_says_nothing(numbers):
+def test_a_queue_that_is_not_there_is_empty_and_a_lost_connection_says_nothing(module, numbers):
+    steps = module.Asking(None)
+    steps.numbers = numbers
+    asked = []
+    timer = types.SimpleNamespace(call_repeatedly=lambda _seconds, ask, words: asked.append((ask, words)) or types.SimpleNamespace(cancel=asked.clear))
+    steps.start(types.SimpleNamespace(hub=object(), timer=timer, connection=types.SimpleNamespace(channel=Channel, channel_errors=(NotThere,))))
+    ((ask, words),) = asked
+    ask(*words)
     assert written(numbers)["length"] == {"Q1": 7, "Q2": 0}
-    numbers.connection, Broker.answers = None, False
-    try:
-        assert written(numbers)["length"] == {}
-    finally:
-        Broker.answers = True
+    steps.stop(None)
+    assert written(numbers)["length"] == {} and asked == []
 
 
 def test_what_runs_and_what_waits(module, numbers):
@@ -122,30 +106,6 @@ def test_what_runs_and_what_waits(module, numbers):
     module.state.active_requests, module.state.reserved_requests = {runs}, {runs, waits}
     active, waiting, oldest, ids = numbers.running()
     assert (active, waiting, ids) == ({"Q1": 1}, {"Q2": 1}, {"a", "b"}) and oldest["Q1"] > 0
-
-
-def test_no_process_is_forked_while_the_file_is_written(numbers):
-    """Or the new process could inherit a lock that nobody releases in it."""
-    order = []
-
-    def write():
-        order.append("writes")
-        child = threading.Thread(target=fork)
-        child.start()
-        child.join(0.3)
-        order.append("wrote")
-        return child
-
-    def fork():
-        pid = os.fork()
-        if pid == 0:
-            os._exit(0 if numbers.working.acquire(timeout=5) else 1)
-        order.append(os.waitpid(pid, 0)[1])
-
-    with numbers.working:
-        child = write()
-    child.join(10)
-    assert order == ["writes", "wrote", 0]
 
 
 def test_noise_on_the_socket_is_ignored(module, numbers, monkeypatch):

@@ -18,12 +18,11 @@ import socket
 import threading
 import time
 
-from celery import signals
+from celery import bootsteps, signals
 from celery.worker import state
 
 INTERVAL = 5.0
 """Seconds between two files."""
-BROKER_TIMEOUT = 3.0
 LONGEST_MESSAGE = 4096
 KILLED = ("WorkerLostError", "TimeLimitExceeded")
 """How a task ends whose process could not say anything any more."""
@@ -63,8 +62,7 @@ def _on_postrun(task_id=None, state=None, **_more):
 class Numbers:
     """The numbers of this node."""
 
-    def __init__(self, app, name, queues, folder):
-        self.app = app
+    def __init__(self, name, queues, folder):
         self.name = name
         self.queues = queues
         self.path = os.path.join(folder, f"{name}.numbers")
@@ -75,11 +73,7 @@ class Numbers:
         self.held = {}  # id -> queue of each message that is not done
         self.unseen = set()  # of these, what the node did not know of when the last file was written
         self.lock = threading.Lock()
-        # A pool process is a fork of this one: whatever lock a thread holds at that instant is never released in it, and it stands still.
-        # So this thread works only while nobody forks, and waits holding nothing.
-        self.working = threading.Lock()
-        os.register_at_fork(before=self.working.acquire, after_in_parent=self.working.release, after_in_child=self.working.release)
-        self.connection = None
+        self.length = {}  # messages that wait in each queue, as the broker said last; nothing while it does not answer
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         socket_path = os.path.join(folder, f"{name}.ended")
         with contextlib.suppress(OSError):
@@ -116,31 +110,19 @@ class Numbers:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self.listener], [], [], left)[0]:
                 return
-            with self.working, contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                 told = json.loads(self.listener.recv(LONGEST_MESSAGE))
                 self.on_ended(told["id"], str(told["state"]), float(told["seconds"]), str(told["queue"]))
 
-    def lengths(self):
-        """Messages that wait in each queue, as the broker says; nothing while it does not answer."""
+    def ask(self, channel, errors):
+        """Ask the broker how long the queues are; errors: what it raises for one that is not there."""
         found = {}
-        try:
-            if self.connection is None:
-                self.connection = self.app.connection_for_read(connect_timeout=BROKER_TIMEOUT)
-                patience = {"redis": "socket_timeout", "amqp": "read_timeout"}.get(self.connection.transport.driver_type)
-                if patience:  # a broker that hangs holds up a fork no longer than that
-                    self.connection.transport_options = {**self.connection.transport_options, patience: BROKER_TIMEOUT}
-                self.connection.connect()
-            for queue in self.queues:
-                try:
-                    found[queue] = self.connection.default_channel.queue_declare(queue=queue, passive=True).message_count
-                except self.connection.channel_errors:
-                    found[queue] = 0  # Redis has no empty queues
-        except Exception:  # whatever a transport raises means the same
-            with contextlib.suppress(Exception):
-                self.connection.release()
-            self.connection = None
-            return {}
-        return found
+        for queue in self.queues:
+            try:
+                found[queue] = channel.queue_declare(queue=queue, passive=True).message_count
+            except errors:
+                found[queue] = 0  # Redis has no empty queues
+        self.length = found
 
     def running(self):
         """({queue: tasks that run}, {queue: tasks that wait in this node}, {queue: age of the oldest that runs, s}, ids of all)."""
@@ -161,13 +143,12 @@ class Numbers:
             active, waiting, oldest, ids = self.running()
         except RuntimeError:
             return  # the main loop changed its sets meanwhile; the next file comes in seconds
-        lengths = self.lengths()
         with self.lock:
             # What was given back or revoked never ends here; what has just been received may not be known yet.
             self.held = {task: queue for task, queue in self.held.items() if task in ids or task not in self.unseen}
             self.unseen = self.held.keys() - ids
             content = json.dumps({
-                "pid": os.getpid(), "time": time.time(), "queues": self.queues, "length": lengths, "active": active, "reserved": waiting,
+                "pid": os.getpid(), "time": time.time(), "queues": self.queues, "length": self.length, "active": active, "reserved": waiting,
                 "oldest": oldest, "received": self.received, "redelivered": self.redelivered, "ended": self.ended, "seconds": self.seconds,
             })  # fmt: skip
         with contextlib.suppress(OSError):
@@ -179,8 +160,36 @@ class Numbers:
         """Count until the process ends."""
         while True:
             self.listen(INTERVAL)
-            with self.working:
-                self.write()
+            self.write()
+
+
+class Asking(bootsteps.StartStopStep):
+    """The broker is asked by the node's own loop, over its own connection, like everything that Celery asks it.
+
+    Not by the thread that writes the file: a pool process is a fork of this one, and a lock that a thread holds at that instant stays locked in the
+    new process for good. The thread's own locks are used by nobody else there; a broker's client has others.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+    numbers = None
+
+    def __init__(self, parent, **more):
+        super().__init__(parent, **more)
+        self.timer = self.channel = None
+
+    def start(self, parent):
+        if parent.hub is None:
+            return  # without a loop of its own the node's connection belongs to other threads
+        self.channel = parent.connection.channel()
+        self.timer = parent.timer.call_repeatedly(INTERVAL, self.numbers.ask, (self.channel, parent.connection.channel_errors))
+
+    def stop(self, parent):
+        self.numbers.length = {}
+        if self.timer is not None:
+            self.timer.cancel()
+            with contextlib.suppress(Exception):  # the connection may be what was lost
+                self.channel.close()
+            self.timer = self.channel = None
 
 
 @signals.worker_init.connect(weak=False)
@@ -189,8 +198,10 @@ def _on_worker_init(sender=None, **_more):
     folder = os.environ.get("RUNTIME_DIRECTORY")
     if not folder:
         return
-    numbers = Numbers(sender.app, sender.hostname.partition("@")[0], sorted(sender.app.amqp.queues.consume_from), folder)
+    numbers = Numbers(sender.hostname.partition("@")[0], sorted(sender.app.amqp.queues.consume_from), folder)
     address, main = numbers.address, os.getpid()
+    Asking.numbers = numbers
+    sender.app.steps["consumer"].add(Asking)
 
     @signals.task_received.connect(weak=False)
     def _on_received(request=None, **_more):
