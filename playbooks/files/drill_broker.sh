@@ -1,13 +1,13 @@
-# Print the seconds until the main process of every active node has a connection to the broker's port.
-began=$(date +%s)
-while :; do
-    talking=$(ss -Htnp state established "( dport = :$1 )")
-    missing=
-    for unit in $(systemctl list-units --plain --no-legend --state=active 'celery@*.service' | cut -d' ' -f1); do
-        case $talking in *"pid=$(systemctl show -P MainPID "$unit"),"*) ;; *) missing="$missing $unit" ;; esac
+# drill_broker.sh SINCE UNIT...: print the seconds from SINCE (of the epoch) until the last of the units said in its journal that it is connected.
+since=$1
+shift
+last=$since
+for unit in "$@"; do
+    until said=$(journalctl --quiet --unit "$unit" --since "@$since" --output short-unix --grep 'Connected to' | tail -n 1) && [ -n "$said" ]; do
+        [ $(($(date +%s) - since)) -lt 300 ] || { echo "$unit did not find back within 300 s: journalctl -u $unit" >&2; exit 1; }
+        sleep 0.5
     done
-    [ -n "$missing" ] || break
-    [ $(($(date +%s) - began)) -lt 300 ] || { echo "no connection after 300 s:$missing" >&2; exit 1; }
-    sleep 0.5
+    when=${said%%.*}
+    [ "$when" -le "$last" ] || last=$when
 done
-echo $(($(date +%s) - began))
+echo $((last - since))
