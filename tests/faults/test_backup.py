@@ -137,9 +137,10 @@ def test_the_host_cannot_delete_or_overwrite_its_history_or_run_anything_else(fl
         "ssh -i /etc/evenkeel/backup.key -o UserKnownHostsFile=/etc/evenkeel/backup.known_hosts evenkeel-backup@%s"
         % (fleet.variables["security_baseline_backup_repository"]["address"])
     )
-    fleet.shop.run("timeout 5 %s 'rm -rf /srv/evenkeel-backup/%s' </dev/null" % (ssh, fleet.shop.name))
-    fleet.shop.run("timeout 5 %s -N -L 9999:127.0.0.1:22 & sleep 2; ! curl -s -m 1 http://127.0.0.1:9999" % ssh)
+    fleet.shop.run("timeout 5 %s 'rm -rf /srv/evenkeel-backup/%s' </dev/null >/dev/null" % (ssh, fleet.shop.name))
     assert fleet.snapshots() == before
+    forwarded = "timeout 8 %s -N -L 9999:127.0.0.1:22 & sleep 4; timeout 2 head -c 7 </dev/tcp/127.0.0.1/9999" % ssh
+    assert "SSH" not in fleet.shop.run('bash -c "%s"' % forwarded)[1]
     code, said = fleet.unit("evenkeel-restore-drill")
     assert code == 0, said
 
