@@ -29,7 +29,7 @@ def look(host: Host, wanted: t.Mapping[str, t.Any]) -> list[Finding]:
     line="drills",
     against="a way back that nobody has gone before",
     proof="the last success of each drill, which its playbook leaves on the host with the time it took",
-    cost="an hour every three months; users notice none of them but the one without a balancer",
+    cost="an hour every three months; users should notice none of them",
     wants="ansible-playbook evenkeel.wsgi.drill_NAME for each, within security_baseline_drill_max_age_days; security_baseline_drills says which are due",
 )
 def drills_are_run(ages: t.Mapping[str, float | None], took: t.Mapping[str, float], limit_s: float) -> tuple[bool | None, str]:
