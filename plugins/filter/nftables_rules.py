@@ -55,8 +55,12 @@ options:
         description: New connections that one address may open in a second.
         type: int
         required: true
+      source_connections:
+        description: Connections that one address may have at once.
+        type: int
+        required: true
       proxy_rate:
-        description: The same for each address of O(_input.web_networks).
+        description: What O(_input.source_rate) is for each address of O(_input.web_networks).
         type: int
         required: true
 """
@@ -74,6 +78,7 @@ EXAMPLES = r"""
       ingress: []
       egress: []
       source_rate: 50
+      source_connections: 100
       proxy_rate: 2000
   # => {"missing": {"inbound": [], "outbound": ["security_baseline_network_egress"]}, "rules": "table inet evenkeel\n..."}
 """
@@ -99,7 +104,7 @@ from ansible_collections.evenkeel.wsgi.plugins.module_utils import _nftables as 
 
 def nftables_rules(given: t.Any) -> dict[str, t.Any]:
     """Adapt the core to Jinja."""
-    names = {"management_networks", "ssh_ports", "web_networks", "web_ports", "ingress", "egress", "source_rate", "proxy_rate"}
+    names = {"management_networks", "ssh_ports", "web_networks", "web_ports", "ingress", "egress", "source_rate", "source_connections", "proxy_rate"}
     if not isinstance(given, t.Mapping) or given.keys() != names:
         raise AnsibleFilterError(f"evenkeel.wsgi.nftables_rules: write a dictionary with {', '.join(sorted(names))}, not {given!r}")
     try:

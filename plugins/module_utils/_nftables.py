@@ -43,7 +43,9 @@ class Path:
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """All that the rules are made of. The rates are new connections per second of one address (of one /64 for IPv6)."""
+    """All that the rules are made of. The rates are new connections per second of one address (of one /64 for IPv6).
+
+    source_connections: how many it may have at once, unless it is the balancer's."""
 
     management: tuple[Network, ...]
     ssh_ports: tuple[int, ...]
@@ -51,6 +53,7 @@ class Wanted:
     inbound: tuple[Path, ...]
     outbound: tuple[Path, ...]
     source_rate: int
+    source_connections: int
     proxy_rate: int
 
 
@@ -82,6 +85,7 @@ def settle(given: t.Mapping[str, t.Any]) -> Wanted:
         inbound=_paths("ingress", given["ingress"], wrong),
         outbound=_paths("egress", given["egress"], wrong, any_allowed=True),
         source_rate=_rate("source_rate", given["source_rate"], wrong),
+        source_connections=_rate("source_connections", given["source_connections"], wrong),
         proxy_rate=_rate("proxy_rate", given["proxy_rate"], wrong),
     )
     wrong += [
@@ -129,7 +133,7 @@ def _ports(name: str, value: t.Any, wrong: list[str], empty: bool = False) -> tu
 
 def _rate(name: str, value: t.Any, wrong: list[str]) -> int:
     if not isinstance(value, int) or value is True or not 1 <= value <= 1_000_000:
-        wrong.append(f"{PREFIX}{name}: {value!r}: write how many new connections one address may open in a second, such as 50")
+        wrong.append(f"{PREFIX}{name}: {value!r}: write how many connections one address may have, or open in a second, such as 50")
         return 1
     return value
 
@@ -186,9 +190,20 @@ _SOURCES = """\
         timeout 1m
     }}
 """
+_HELD = """\
+    set held{0} {{
+        type {1}
+        size 65535
+        flags dynamic
+    }}
+"""
+_HOLDS = """\
+        add @held4 {{ ip saddr ct count over {0} }} counter drop
+        add @held6 {{ ip6 saddr & ffff:ffff:ffff:ffff:: ct count over {0} }} counter drop
+"""
 _BOUNDED = """\
     chain {0} {{
-        add @{0}4 {{ ip saddr limit rate over {1}/second burst {2} packets }} counter drop
+{3}        add @{0}4 {{ ip saddr limit rate over {1}/second burst {2} packets }} counter drop
         add @{0}6 {{ ip6 saddr & ffff:ffff:ffff:ffff:: limit rate over {1}/second burst {2} packets }} counter drop
         accept
     }}
@@ -236,7 +251,9 @@ def render(wanted: Wanted, table: str = "evenkeel") -> str:
     sets = [_SETS]
     if not lacks["inbound"]:
         sets += [_SOURCES.format(f"{name}{version}", kind) for name in ("sources", "proxies") for version, kind in ((4, "ipv4_addr"), (6, "ipv6_addr"))]
-        sets += [_BOUNDED.format(name, rate, 5 * rate) for name, rate in (("sources", wanted.source_rate), ("proxies", wanted.proxy_rate))]
+        sets += [_HELD.format(version, kind) for version, kind in ((4, "ipv4_addr"), (6, "ipv6_addr"))]
+        sets.append(_BOUNDED.format("sources", wanted.source_rate, 5 * wanted.source_rate, _HOLDS.format(wanted.source_connections)))
+        sets.append(_BOUNDED.format("proxies", wanted.proxy_rate, 5 * wanted.proxy_rate, ""))
     return "\n".join([f"table inet {table}", f"delete table inet {table}", f"table inet {table} {{", *sets, *chains, "}", ""])
 
 

@@ -22,6 +22,7 @@ GIVEN: dict[str, t.Any] = {
     "ingress": [{"name": "metrics", "networks": ["10.0.8.7"], "ports": [9117, 9100], "reason": "Prometheus"}],
     "egress": [{"name": "dns", "networks": ["10.0.0.2"], "ports": [53], "protocol": "udp", "reason": "names"}],
     "source_rate": 50,
+    "source_connections": 100,
     "proxy_rate": 2000,
 }
 
@@ -44,6 +45,12 @@ def test_each_way_in_is_open_for_its_networks_only() -> None:
     assert 'ip saddr { 10.0.1.0/24, 10.0.2.0/24 } tcp dport { 80, 443 } jump proxies comment "web: requests"' in lines
     assert sum("dport { 22 }" in line for line in lines) == 2
     assert "policy drop;" in lines[0]
+
+
+def test_a_stranger_may_hold_so_many_connections_and_a_balancer_as_many_as_it_likes() -> None:
+    assert "add @held4 { ip saddr ct count over 100 } counter drop" in chain(rules(), "sources")
+    assert "add @held6 { ip6 saddr & ffff:ffff:ffff:ffff:: ct count over 100 } counter drop" in chain(rules(), "sources")
+    assert not any("ct count" in line for line in chain(rules(), "proxies"))
 
 
 def test_everybody_is_a_stranger_and_bounded_as_one() -> None:
