@@ -79,6 +79,7 @@ OPTIONS_OF_OURS = {
     "script-user": "It is the owner of the file that mod_wsgi runs, root",
     "script-group": "It is the group of the file that mod_wsgi runs, root",
     "memory-limit": "Write memory_limit_mib of the application, in MiB",
+    "maximum-requests": "Write recycle_requests: processes that share the load reach one number together, and few would be left to serve",
     "restart-interval": "Write recycle_interval_s: all processes of a group would restart at the same instant, and nothing would serve",
 }
 # What the other options with a text may hold; numbers are the plan's.
@@ -97,6 +98,7 @@ NUMBERS = {
     "request_body_limit_mib": (0, 1048576),
     "memory_limit_mib": (32, 1048576),
     "recycle_interval_s": (60, 31536000),
+    "recycle_requests": (1000, 1000000000),
 }
 
 
@@ -249,6 +251,7 @@ def _settle(index: int, given: t.Mapping[str, t.Any], interpreter: str, version:
         "request_body_limit_mib": None,
         "memory_limit_mib": None,
         "recycle_interval_s": None,
+        "recycle_requests": None,
         "slow_routes": [],
         "options": {},
         **{key: value for key, value in given.items() if value is not None},

@@ -14,6 +14,36 @@ EVENT = ["BEGIN:VEVENT", "UID:one", "DTSTAMP:20260101T000000Z", "DTSTART:2026010
 CALENDAR = "\r\n".join(["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//x//x//EN", *EVENT, "END:VCALENDAR", ""])
 
 
+PIDS = "pgrep --full --uid httpbin wsgi:httpbin-blue"
+MANY = """
+import collections, http.client
+connection, statuses = http.client.HTTPConnection("127.0.0.1", timeout=30), collections.Counter()
+for _request in range(3500):
+    connection.request("GET", "/status/200", headers={"Host": "httpbin.example.org"})
+    answer = connection.getresponse()
+    answer.read()
+    statuses[answer.status] += 1
+print(dict(statuses))
+"""
+
+
+def test_mod_wsgi_is_the_one_from_pypi_and_the_distributions_is_off(host: t.Any) -> None:
+    pid = host.check_output(PIDS).split()[0]
+    maps = host.check_output("cat /proc/%s/maps", pid)
+    modules = {line.split()[-1] for line in maps.splitlines() if "mod_wsgi" in line}
+    assert len(modules) == 1
+    assert "5.0.1" in modules.pop()
+    assert host.run("a2query -q -m wsgi").rc != 0
+
+
+def test_a_process_is_replaced_after_its_number_of_requests_and_no_request_is_lost(host: t.Any) -> None:
+    before = set(host.check_output(PIDS).split())
+    assert host.check_output("python3 -c %s", MANY) == "{200: 3500}"
+    after = set(host.check_output(PIDS).split())
+    assert len(before) == len(after) == 2
+    assert before & after == set()
+
+
 def test_flask_sees_the_request_as_the_client_sent_it(host: t.Any) -> None:
     answer = json.loads(host.check_output(HTTPBIN + "'/anything/a%20b?x=1&x=2' -H 'X-Mine: yes' -d field=value"))
     assert (answer["args"], answer["form"], answer["headers"]["X-Mine"]) == ({"x": ["1", "2"]}, {"field": "value"}, "yes")

@@ -40,7 +40,7 @@ APPLICATION_KEYS = (
     "name", "server_name", "server_aliases", "user", "group", "directory", "archive", "requirements", "wsgi_script",
     "environment", "secrets", "static", "mount_point", "slow_routes", "health_path", "python", "deploy", "hooks", "packages", "git",
     "static_max_age_s", "static_hashed", "media", "writable", "certificate", "certificate_key", "request_body_limit_mib",
-    "pass_authorization", "chunked_requests", "memory_limit_mib", "recycle_interval_s",
+    "pass_authorization", "chunked_requests", "memory_limit_mib", "recycle_interval_s", "recycle_requests",
 )  # fmt: skip
 ROUTE_KEYS = (*DEMAND_KEYS, "name", "path")
 CELERY_KEYS = (

@@ -40,6 +40,7 @@ ONE: dict[str, tuple[dict[str, t.Any], str]] = {
     "another user by the back door": ({"options": {"user": "www-data"}}, "Write user of the application"),
     "the socket belongs to somebody else: every request 503": ({"options": {"socket-user": "alice"}}, "503"),
     "all processes restart at the same instant": ({"options": {"restart-interval": 3600}}, "recycle_interval_s"),
+    "all processes reach one number of requests together": ({"options": {"maximum-requests": 100000}}, "recycle_requests"),
     "a memory cap that every process starts above": ({"memory_mib": 200, "memory_limit_mib": 220}, "Write 400"),
     "the release is published as static files": ({"static": {"/static/": "."}}, "below it"),
     "the package with the settings is published": ({"static": {"/static/": "shop"}}, "application's code"),
