@@ -304,3 +304,14 @@ def test_a_run_that_is_killed_leaves_a_host_that_serves(tiny):
                 assert tiny.sh("readlink -f /srv/tiny/current").strip() == wanted, at
     assert load.lost == []
     assert set(load.versions()) == {"old", "new"}
+
+
+def test_celery_follows_also_when_a_hook_after_fails(tiny):
+    """The run fails, and says why; but the web is at the new release already, so the workers must be too."""
+    tiny.pack("v3")
+    code, output = tiny.play("deploy", hooks={**APPLICATION["hooks"], "after": [["python", "-c", "import sys; sys.exit('no cache to warm')"]]})
+    assert code == 2
+    assert "no cache to warm" in output
+    assert tiny.page().startswith("v3")
+    main = tiny.sh("systemctl show -P MainPID celery@one").strip()
+    assert tiny.sh("readlink -f /srv/tiny/current").strip() in tiny.sh(f"tr '\\0' ' ' </proc/{main}/cmdline")
