@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026, the evenkeel.wsgi authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -10,13 +9,14 @@ examples/evidence.json, which Molecule's scenario `default` compares with what i
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
-import conftest  # noqa: E402, F401  (it makes this checkout importable as the collection)
+importlib.import_module("conftest")  # it makes this checkout importable as the collection
 from ansible_collections.evenkeel.wsgi.plugins.module_utils._evidence import lines, topics  # noqa: E402
 
 HEAD = """\

@@ -1,3 +1,4 @@
+#!/bin/sh
 # drill_broker.sh SINCE UNIT...: print the seconds from SINCE (of the epoch) until the last of the units said in its journal that it is connected.
 since=$1
 shift

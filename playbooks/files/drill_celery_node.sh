@@ -1,3 +1,4 @@
+#!/bin/sh
 # Kill a node's main process; print the seconds until systemd has a new one that stays up, and fail when another node changed.
 nodes() { systemctl list-units --plain --no-legend --state=active 'celery@*.service' | cut -d' ' -f1; }
 others() { nodes | grep -vx "$unit" | xargs -r systemctl show -P MainPID; }

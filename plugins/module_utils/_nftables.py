@@ -94,11 +94,11 @@ def settle(given: t.Mapping[str, t.Any]) -> Wanted:
         if network.prefixlen < WIDEST[network.version]
     ]
     wrong += [
-        f"{PREFIX}web_networks: {outer} is inside {inner} of {PREFIX}management_networks, so whoever answers requests could administer: "
+        f"{PREFIX}web_networks: {web} is inside {own} of {PREFIX}management_networks, so whoever answers requests could administer: "
         f"keep the two paths apart, with a smaller network for management"
-        for outer in wanted.web.networks or ()
-        for inner in management
-        if covers(inner, outer)
+        for web in wanted.web.networks or ()
+        for own in management
+        if covers(own, web)
     ]
     if wrong:
         raise NetworkError("\n".join(wrong))

@@ -131,7 +131,7 @@ def shop(tmp_path_factory):
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
         assert done.returncode == 0, done.stdout + done.stderr
         networks = subprocess.run(["docker", "inspect", "-f", "{{json .NetworkSettings.Networks}}", shop.name], check=True, capture_output=True, text=True)
-        shop.address = next(iter(json.loads(networks.stdout).values()))["IPAddress"]
+        (shop.address,) = (network["IPAddress"] for network in json.loads(networks.stdout).values())
         yield shop
     finally:
         subprocess.run(["docker", "rm", "-f", "-v", shop.name], check=False, capture_output=True)

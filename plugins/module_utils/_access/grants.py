@@ -152,7 +152,8 @@ def _bound(automation: Raw) -> str:
 def _sudo(text: str) -> dict[str, str]:
     """Take a command apart: ``{"user", "command"}``, escaped as sudoers wants it. Without arguments in the grant none are allowed."""
     match = COMMAND.fullmatch(text)
-    assert match
+    if not match:
+        raise ValueError(f"{text!r} was not checked")
     command = match.group("command")
     if command != "ALL":
         for special in ",:=":

@@ -158,7 +158,8 @@ def test_no_text_becomes_a_second_rule_or_field(text: str) -> None:
             data = settle([{**GOOD, **change}])
         except AccessError:
             continue
-        ((name, account),) = data["accounts"].items()
+        (name,) = data["accounts"]
+        account = data["accounts"][name]
         (grant,) = account["grants"]
         assert re.fullmatch(r"[a-z_][a-z0-9_-]*", name)
         assert not set(account["person"]) & set(":\n,") or "," in account["person"]

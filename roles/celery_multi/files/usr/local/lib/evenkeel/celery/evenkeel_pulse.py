@@ -14,6 +14,7 @@ message to the broker.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import socket
 import sys
@@ -148,4 +149,4 @@ def _on_worker_init(sender=None, **_more):
 # Role security_baseline brings it (docs/traces.md): the request that a task works for is in the task's log lines.
 sys.path.append("/usr/local/lib/evenkeel/trace")
 with contextlib.suppress(ImportError):
-    import evenkeel_trace  # noqa: F401
+    importlib.import_module("evenkeel_trace")
