@@ -102,7 +102,8 @@ def unknown_host_is_refused(scene: Scene) -> tuple[t.Any, t.Any]:
 
 def health_without_the_application(scene: Scene) -> tuple[t.Any, t.Any]:
     """The balancer's health check is answered by Apache itself, by address and by name."""
-    return [scene.get("/-/healthz", headers={"Host": name})[0] for name in (scene.web_address, APPLICATION)], [200, 200]
+    paths = ("/-/healthz", "/-/readyz")
+    return [scene.get(path, headers={"Host": name})[0] for path in paths for name in (scene.web_address, APPLICATION)], [200] * 4
 
 
 def static_file_from_apache(scene: Scene) -> tuple[t.Any, t.Any]:
