@@ -14,7 +14,7 @@ EVENT = ["BEGIN:VEVENT", "UID:one", "DTSTAMP:20260101T000000Z", "DTSTART:2026010
 CALENDAR = "\r\n".join(["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//x//x//EN", *EVENT, "END:VCALENDAR", ""])
 
 
-PIDS = "pgrep --full --uid httpbin wsgi:httpbin-blue"
+PIDS = "pgrep --full --uid httpbin ^blue:httpbin"
 MANY = """
 import collections, http.client
 connection, statuses = http.client.HTTPConnection("127.0.0.1", timeout=30), collections.Counter()
