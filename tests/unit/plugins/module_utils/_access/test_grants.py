@@ -158,8 +158,7 @@ def test_no_text_becomes_a_second_rule_or_field(text: str) -> None:
             data = settle([{**GOOD, **change}])
         except AccessError:
             continue
-        (name,) = data["accounts"]
-        account = data["accounts"][name]
+        [[name, account]] = list(data["accounts"].items())
         (grant,) = account["grants"]
         assert re.fullmatch(r"[a-z_][a-z0-9_-]*", name)
         assert not set(account["person"]) & set(":\n,") or "," in account["person"]
