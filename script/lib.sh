@@ -63,13 +63,13 @@ failing_part() {
     fi | sed 's/^/    | /'
 }
 
-head() { printf '[%*d/%d %5s] %-58s ' "${#STEPS}" "$STEP" "$STEPS" "$(clock "$SECONDS")" "$1"; }
+headline() { printf '[%*d/%d %5s] %-58s ' "${#STEPS}" "$STEP" "$STEPS" "$(clock "$SECONDS")" "$1"; }
 
 # step TITLE COMMAND...: run it with its output in build/log/, say how long it took, show the failing part. Its status is
 # in STATUS: a function called as `step … || …` would run without `set -e`, and so would the command.
 step() {
     STEP=$((STEP + 1))
-    head "$1"
+    headline "$1"
     start "$@"
     finish_one
 }
@@ -98,14 +98,14 @@ finish_one() {
     IFS='|' read -r started log title <<<"${JOBS[$job]}"
     unset "JOBS[$job]"
     took=$((SECONDS - started))
-    [[ $# == 0 ]] || head "$title"
+    [[ $# == 0 ]] || headline "$title"
     if [[ $STATUS == 0 ]]; then
         say "ok $(clock "$took")"
         PASSED=$((PASSED + 1))
         REPORT+=("passed $took $title")
     else
         say "FAILED $(clock "$took")"
-        failing_part "$log"
+        failing_part "$log" || true # `head` ends before those that write to it
         say "    whole log: $log"
         FAILED=$((FAILED + 1))
         REPORT+=("FAILED $took $title")
