@@ -168,7 +168,7 @@ def test_the_receiver_learns_who_changed_what_and_who_became_root(pair):
     web, receiver = pair
     web.sh("sudo -u nobody true")
     deadline = time.monotonic() + 20
-    while "COMMAND=" not in receiver.sh("cat /var/log/central") and time.monotonic() < deadline:
+    while "USER=nobody" not in receiver.sh("cat /var/log/central") and time.monotonic() < deadline:
         time.sleep(0.5)
     lines = [json.loads(line.partition(" @cee: ")[2]) for line in receiver.sh("cat /var/log/central").splitlines()]
     assert {line["host"] for line in lines} == {web.name}
