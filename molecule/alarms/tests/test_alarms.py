@@ -130,10 +130,11 @@ def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
 
 
 def test_the_evidence_says_what_was_seen_on_the_host() -> None:
-    """site.yml wrote it before the faults: as on the example fleet, and here there is an incident channel, which only the other host sees."""
+    """site.yml wrote it before the faults: as on the example fleet, but here another host reads the metrics, without encryption, and there is an
+    incident channel, which only that host sees."""
     evidence = json.loads((pathlib.Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / f"{WEB}.json").read_text())
     assert evidence["host"] == WEB
-    expected = {**json.loads((ROOT / "examples/evidence.json").read_text()), "alarms_are_heard": ["unverifiable"]}
+    expected = {**json.loads((ROOT / "examples/evidence.json").read_text()), "alarms_are_heard": ["unverifiable"], "connections_are_encrypted": ["unmet"]}
     seen = {control["id"]: control["state"] for control in evidence["controls"]}
     assert seen.keys() == expected.keys()
     assert {name: state for name, state in seen.items() if state not in expected[name]} == {}, evidence["controls"]

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 import typing as t
 
-testinfra_hosts = ["ansible://web"]
+testinfra_hosts = [f"docker://{os.environ['EVENKEEL_PREFIX']}-web"]
 SITE = "--header 'Host: shop.example.org' --output /dev/null --silent"
 SECRETS = {
     "the application's key": "a-test-host-needs-no-real-secret-but-django-wants-fifty-characters",
