@@ -70,6 +70,7 @@ def ask(module: t.Any, application: t.Mapping[str, t.Any], files: t.Iterable[str
     queues = [queue for node in application["nodes"] for queue in node["queues"]]
     request = {"app": application["app"], "queues": queues, "nodes": list(nodes), "timeout": timeout}
     spec = importlib.util.find_spec(program.__name__)
+    # A module that was imported has a spec and a loader, inside Ansible's zip too; their types only allow for others.
     source = spec.loader.get_source(program.__name__)  # type: ignore[union-attr]
     code, out, err = module.run_command(command(application, files, request), data=source)
     said = findings.heard(out, program.MARK)
