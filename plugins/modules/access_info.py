@@ -16,6 +16,8 @@ description:
   - Lists every account that can log in or use sudo, as the host has it, and beside it the grants that answer for it.
   - "It reads accounts and passwords in C(/etc), asks sshd in which files it looks for each account's keys, and asks sudo for all of its
     rules. Accounts of a directory service are not listed."
+extends_documentation_fragment:
+  - evenkeel.wsgi.looks_only
 options:
   grants:
     description: The grants of role P(evenkeel.wsgi.security_baseline#role).
@@ -27,12 +29,6 @@ options:
     type: dict
     default: {}
 attributes:
-  check_mode:
-    support: full
-    description: It never changes anything.
-  diff_mode:
-    support: none
-    description: There is nothing to show.
   platform:
     support: full
     platforms: linux

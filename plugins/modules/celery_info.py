@@ -19,6 +19,7 @@ description:
   - RabbitMQ says how long it waits for an acknowledgement only on its own host.
   - Changes nothing.
 extends_documentation_fragment:
+  - evenkeel.wsgi.looks_only
   - evenkeel.wsgi.celery_application
 options:
   applications:
@@ -28,12 +29,6 @@ options:
     type: float
     default: 5
 attributes:
-  check_mode:
-    support: full
-    description: It never changes anything.
-  diff_mode:
-    support: none
-    description: There is nothing to show.
   platform:
     support: full
     platforms: linux

@@ -14,13 +14,8 @@ description:
   - CPU and memory are what the host's cgroups (v1 and v2) allow, not only what C(/proc) shows, which in a container is the whole machine.
   - The cgroup that counts is the one in which services run, C(system.slice) beside PID 1, with all of its ancestors.
   - Everything is returned as the one fact RV(ansible_facts.evenkeel_host).
-attributes:
-  check_mode:
-    description: Can run in check_mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed when in diff mode.
-    support: none
+extends_documentation_fragment:
+  - evenkeel.wsgi.looks_only
 author:
   - evenkeel.wsgi authors (@evenkeel)
 """

@@ -16,6 +16,8 @@ description:
   - "Each control is V(ok) (seen), V(unmet) (needs input, or failed), V(excepted) (unmet, and somebody answers for it until a date) or
     V(unverifiable) (cannot be seen on this host)."
   - "What a topic is not asked for is not looked at. Every control: C(docs/controls.md)."
+extends_documentation_fragment:
+  - evenkeel.wsgi.looks_only
 options:
   apache:
     description: Look at Apache.
@@ -244,12 +246,6 @@ options:
         type: str
         required: true
 attributes:
-  check_mode:
-    support: full
-    description: It never changes anything.
-  diff_mode:
-    support: none
-    description: There is nothing to show.
   platform:
     support: full
     platforms: linux

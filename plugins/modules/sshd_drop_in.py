@@ -29,6 +29,10 @@ options:
     description: Where the drop-in is. sshd takes the first value that it finds, so its name comes first.
     type: path
     default: /etc/ssh/sshd_config.d/00-evenkeel.conf
+  service:
+    description: The unit of sshd.
+    type: str
+    default: ssh.service
   pam:
     description: Lines for the beginning of O(pam_path). Empty removes them.
     type: str
@@ -195,7 +199,7 @@ class Host:
             if path not in files:  # what an unconfirmed change has written is not what to go back to
                 text = read_or_none(path)
                 files[path] = None if text is None else {"text": base64.b64encode(text).decode(), "mode": stat.S_IMODE(os.stat(path).st_mode)}
-        self.pending = {"since": time.clock_gettime(time.CLOCK_BOOTTIME), "files": files}
+        self.pending = {"since": time.clock_gettime(time.CLOCK_BOOTTIME), "files": files, "service": self.module.params["service"]}
         os.makedirs(os.path.dirname(PENDING), exist_ok=True)
         write_atomically(PENDING, json.dumps(self.pending).encode(), 0o600)
         self.run("systemctl", "enable", f"{REVERT}.timer")
@@ -271,10 +275,10 @@ def change(module: AnsibleModule) -> dict[str, t.Any]:
     if said:
         host.revert()
         raise Refused(f"sshd refuses the new configuration, so it was taken back before sshd read it: {said}")
-    if module.run_command(["systemctl", "is-active", "-q", "ssh.service"])[0]:  # nobody can log in, now or before
+    if module.run_command(["systemctl", "is-active", "-q", params["service"]])[0]:  # nobody can log in, now or before
         host.confirm()
         return {**result, "proven": "sshd -t; it does not run"}
-    host.run("systemctl", "reload", "ssh.service")
+    host.run("systemctl", "reload", params["service"])
     if params["prove"] != "none":
         host.prove(params["prove"], params["group"])
         result["proven"] = "login on the host itself"
@@ -303,6 +307,7 @@ def main() -> None:
         argument_spec={
             "drop_in": text,
             "path": {"type": "path", "default": "/etc/ssh/sshd_config.d/00-evenkeel.conf"},
+            "service": {"type": "str", "default": "ssh.service"},
             "pam": text,
             "pam_path": {"type": "path", "default": "/etc/pam.d/sshd"},
             "keys": {"type": "dict", "default": {}, "no_log": False},

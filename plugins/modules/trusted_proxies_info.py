@@ -12,6 +12,8 @@ version_added: "0.1.0"
 description:
   - Reads the access log that role C(security_baseline) writes, and the open connections of the host.
   - A proxy that is taken out of the lists while it still sends requests would be logged, limited and refused as if it were the client.
+extends_documentation_fragment:
+  - evenkeel.wsgi.looks_only
 options:
   networks:
     description: Networks that are to be trusted no longer.
@@ -33,13 +35,6 @@ options:
     default: /var/log/apache2/evenkeel/access.json
 author:
   - evenkeel.wsgi authors (@evenkeel)
-attributes:
-  check_mode:
-    support: full
-    description: Changes nothing.
-  diff_mode:
-    support: none
-    description: Changes nothing.
 """
 
 EXAMPLES = r"""

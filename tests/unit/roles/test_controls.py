@@ -24,7 +24,7 @@ def test_every_control_can_be_excepted_by_the_role_and_nothing_else() -> None:
 
 
 def test_every_topic_is_asked_for_by_the_role_and_documented_by_the_module() -> None:
-    told = yaml.safe_load((ROLE / "vars/main.yml").read_text())["__security_baseline_evidence_of"]
+    told = yaml.safe_load((ROLE / "vars/main/evidence.yml").read_text())["__security_baseline_evidence_of"]
     asked = yaml.safe_load((ROLE / "tasks/topics/evidence.yml").read_text())[0]["evenkeel.wsgi.security_evidence"]
     documented = yaml.safe_load(security_evidence.DOCUMENTATION)["options"]
     assert [*told, "exceptions"] == list(asked) == list(documented) == [*topics.TOPICS, "exceptions"]

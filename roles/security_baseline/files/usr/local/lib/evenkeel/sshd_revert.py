@@ -54,8 +54,9 @@ def main():
     quiet("userdel", "-f", PROBE)  # of a proof that was killed
     for path in TRACES:
         restore(path, None)
-    if quiet("systemctl", "is-active", "ssh.service") and not quiet("systemctl", "reload", "ssh.service"):
-        sys.exit(ERROR + "sshd does not take its configuration: run sshd -t and repair what it names, then systemctl reload ssh")
+    service = pending["service"]
+    if quiet("systemctl", "is-active", service) and not quiet("systemctl", "reload", service):
+        sys.exit(ERROR + f"sshd does not take its configuration: run sshd -t and repair what it names, then systemctl reload {service}")
     os.unlink(PENDING)
     quiet("systemctl", "disable", "--now", TIMER)
     sys.stderr.write(ERROR + "sshd is back to what it had before: nobody came in through the change\n")
