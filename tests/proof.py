@@ -194,7 +194,7 @@ def only_root_reads_the_secret(scene: Scene) -> tuple[t.Any, t.Any]:
     secret = scene.host.check_output("cat /srv/shop/slots/blue/environment.json")
     key = json.loads(secret)["SECRET_KEY"]
     places = "ps axww -o args | grep -v grep; cat /etc/apache2/evenkeel/generations/*/*; journalctl --no-pager -o cat"
-    found = scene.host.run(f"({places}) | grep -cF %s", key).stdout.strip()
+    found = scene.host.run(f"({places}) | grep -cF -e %s", key).stdout.strip()
     return [found, oct(scene.host.file("/srv/shop/slots/blue/environment.json").mode)], ["0", "0o640"]
 
 
